@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Giving memory back. The pools on their way are out of both bitmaps while madvise runs without the
+ * lock, so nobody waits for the system; each run of neighbours is one call, a whole arena too. */
+#include "alloc/arena_own.h"
+#include "alloc/large.h"
+#include "alloc/large_backend.h"
+#include "alloc/meta.h"
+#include "alloc/own.h"
+#include "alloc/shared.h"
+#include "alloc/stats.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "base/tls.h"
+
+static bool is_set(const uint64_t *bits, unsigned i)
+{
+    return i < NP_ARENA_POOLS && (bits[i / 64] >> i % 64 & 1) != 0;
+}
+
+static void give_back_runs(char *memory, const uint64_t *bits)
+{
+    for (unsigned i = 0; i < NP_ARENA_POOLS; i++) {
+        unsigned first = i;
+        while (is_set(bits, i))
+            i++;
+        if (i > first)
+            np_os_give_back(memory + first * NP_POOL_BYTES, (i - first) * NP_POOL_BYTES);
+    }
+}
+
+size_t np_arena_release(uint64_t before_ns, uint64_t *ret_oldest_ns)
+{
+    size_t released = 0;
+    np_arena_lock();
+    struct np_arena *arena;
+    while ((arena = np_arena_idle_first()) != NULL && arena->changed_ns <= before_ns) {
+        uint64_t bits[NP_ARENA_WORDS];
+        unsigned count = np_arena_detach_idle_locked(arena, bits);
+        char *memory = np_arena_memory(arena);
+        np_arena_unlock();
+        give_back_runs(memory, bits);
+        np_uncommit(count * NP_POOL_BYTES);
+        released += count * NP_POOL_BYTES;
+        np_arena_lock();
+        np_arena_attach_returned_locked(arena, bits, count);
+    }
+    *ret_oldest_ns = arena != NULL ? arena->changed_ns : UINT64_MAX;
+    np_arena_unlock();
+    return released;
+}
+
+static bool has_heap(void)
+{
+    return np_tls.heap != NULL && np_tls.id != NEAP_OWNER_NOBODY;
+}
+
+bool np_commit_hard(size_t bytes)
+{
+    uint64_t unused;
+    if (np_commit(bytes))
+        return true;
+    if (has_heap())
+        np_large_cache_flush(np_tls.heap);
+    np_large_reclaim();
+    np_arena_sweep();
+    np_arena_release(UINT64_MAX, &unused);
+    return np_commit(bytes);
+}
+
+/* ---- caches of threads that do nothing ---- */
+
+static bool has_cached(const struct np_heap *heap)
+{
+    for (unsigned i = 0; i < NP_CLASS_COUNT; i++)
+        if (np_magazine_length(heap, i) > 0)
+            return true;
+    return np_load_relaxed(&heap->own->large_cached_bytes) > 0; /* relaxed: a hint */
+}
+
+/* A heap that took no slow path since the last look is idle: what it caches goes home, if its
+ * thread sleeps; else it is asked to poll. */
+static void settle_idle(struct np_heap *heap, void *at_once)
+{
+    if (heap->id == 0 || heap == np_tls.heap)
+        return;
+    uint64_t activity = np_load_relaxed(&heap->own->activity); /* relaxed: a hint */
+    bool is_idle = at_once != NULL || activity == np_load_relaxed(&heap->own->activity_seen);
+    np_store_relaxed(&heap->own->activity_seen, activity);
+    if (is_idle && has_cached(heap))
+        np_hooks()->claim(heap->id, np_heap_settle);
+    else if (np_heap_has_remote(heap))
+        np_hooks()->claim(heap->id, np_heap_drain_claimed);
+}
+
+static void settle_own(void)
+{
+    np_heap_drain_remote(np_tls.heap);
+    np_heap_empty_stash(np_tls.heap, false);
+    np_heap_flush_outgoing(np_tls.heap);
+    np_heap_flush_magazines(np_tls.heap);
+    np_heap_release_spares(np_tls.heap);
+}
+
+uint64_t np_alloc_trim(void)
+{
+    uint64_t unused;
+    np_shared_settle();
+    if (has_heap()) {
+        if (np_hooks()->claim != NULL) {
+            np_heap_each(settle_idle, np_tls.heap);
+            np_heap_redistribute(np_tls.heap);
+        }
+        settle_own();
+    }
+    np_large_reclaim();
+    np_arena_sweep();
+    np_backend_trim();
+    return np_arena_release(UINT64_MAX, &unused);
+}
+
+static bool wanted;          /* (x) something became idle since the last decay */
+static unsigned quiet_ticks; /* (x) decays since then */
+
+void np_decay_want(void)
+{
+    void (*idle)(void) = np_hooks()->idle;
+    /* relaxed, both: at worst the hook is called twice; the next decay looks for itself */
+    if (np_load_relaxed(&wanted) || idle == NULL)
+        return;
+    np_store_relaxed(&wanted, true);
+    idle();
+}
+
+/* The heap may still have to be settled: its thread has been active, or could not be claimed. */
+static void note_cached(struct np_heap *heap, void *arg)
+{
+    bool *ret_cached = arg;
+    *ret_cached |= has_cached(heap) || np_heap_has_remote(heap);
+}
+
+uint64_t np_alloc_decay(uint64_t now_ns)
+{
+    enum { MS = 1000000, QUIET_ENOUGH = 3 }; /* the backend's decay is spread over one period */
+    uint64_t decay_ns = np_options.decay_ms * MS, oldest_ns = now_ns;
+    unsigned quiet = np_load_relaxed(&wanted) ? 0 : np_load_relaxed(&quiet_ticks);
+    np_store_relaxed(&wanted, false);
+    np_store_relaxed(&quiet_ticks, quiet < QUIET_ENOUGH ? quiet + 1 : quiet);
+    np_shared_settle();
+    if (has_heap() && np_hooks()->claim != NULL) {
+        np_heap_each(settle_idle, NULL);
+        np_heap_redistribute(np_tls.heap);
+        np_heap_flush_outgoing(np_tls.heap);
+    }
+    np_large_reclaim();
+    np_arena_sweep();
+    np_backend_decay();
+    if (now_ns >= decay_ns)
+        np_arena_release(now_ns - decay_ns, &oldest_ns);
+    uint64_t due_ns = UINT64_MAX, least_ns = decay_ns / 4 > MS ? decay_ns / 4 : MS;
+    bool cached = false;
+    np_heap_each(note_cached, &cached);
+    if (oldest_ns != UINT64_MAX)
+        due_ns = oldest_ns + decay_ns > now_ns ? oldest_ns + decay_ns - now_ns : 0;
+    else if (quiet < QUIET_ENOUGH || np_arena_has_waiting() || cached)
+        due_ns = decay_ns;
+    return due_ns > least_ns ? due_ns : least_ns;
+}

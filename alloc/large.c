@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Large blocks: the prefix, the list of those that are objects, and waiting for grace periods.
+ *
+ * Untyped blocks are on no list and take no lock of ours. Counting is by heap, as for small blocks;
+ * threads without a heap count under the lock.
+ *
+ * An address is used again only through the cache of the thread that freed it, or through the
+ * backend, whose lock orders one life after the other. */
+#include "alloc/large.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "alloc/large_backend.h"
+#include "alloc/large_cache.h"
+#include "alloc/meta.h"
+#include "alloc/own.h"
+#include "base/check.h"
+#include "base/tls.h"
+
+enum { PREFIX = sizeof(struct np_large) };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct np_list all = {&all, &all};             /* (L) objects, newest first */
+static struct np_list waiting = {&waiting, &waiting}; /* (L) oldest tag first */
+static struct np_large_counts counts;                 /* (L) of threads without a heap; waiting */
+static uint64_t waiting_hint;                         /* (L, x) blocks in waiting */
+
+bool np_large_init(void)
+{
+    return np_backend_init();
+}
+
+void np_large_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void np_large_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+struct np_list *np_large_all(void)
+{
+    return &all;
+}
+
+/* ---- counting ---- */
+
+static struct np_heap *own_heap(void)
+{
+    return np_tls.id != NEAP_OWNER_NOBODY ? np_tls.heap : NULL;
+}
+
+static void count(const struct np_large *large, int64_t sign)
+{
+    struct np_heap *heap = own_heap();
+    int64_t bytes = sign * (int64_t)large->bytes;
+    if (np_likely(heap != NULL)) {
+        np_count_add(&heap->own->large_blocks[large->is_object], sign);
+        np_count_add(&heap->own->large_bytes[large->is_object], bytes);
+    } else {
+        np_large_lock();
+        counts.blocks[large->is_object] += (uint64_t)sign;
+        counts.bytes[large->is_object] += (uint64_t)bytes;
+        np_large_unlock();
+    }
+}
+
+static void count_heap(struct np_heap *heap, void *arg)
+{
+    struct np_large_counts *ret_counts = arg;
+    for (unsigned i = 0; i < 2; i++) {
+        /* relaxed: statistics of running threads */
+        ret_counts->blocks[i] += (uint64_t)np_load_relaxed(&heap->own->large_blocks[i]);
+        ret_counts->bytes[i] += (uint64_t)np_load_relaxed(&heap->own->large_bytes[i]);
+    }
+    ret_counts->cached_bytes += (uint64_t)np_load_relaxed(&heap->own->large_cached_bytes);
+}
+
+void np_large_count(struct np_large_counts *ret_counts)
+{
+    np_large_lock();
+    *ret_counts = counts;
+    np_large_unlock();
+    np_heap_each(count_heap, ret_counts);
+}
+
+/* ---- geometry ---- */
+
+static size_t whole_bytes(const struct np_large *large)
+{
+    return (size_t)((char *)(large + 1) + large->bytes - (char *)large->base);
+}
+
+static size_t backend_alignment(const struct np_large *large)
+{
+    return large->alignment > PREFIX ? large->alignment : PREFIX;
+}
+
+/* Bytes to ask the backend for, and where the block starts in them; false: more than there can be.
+ */
+static bool measure(size_t bytes, size_t alignment, size_t *ret_offset, size_t *ret_total)
+{
+    *ret_offset = alignment > PREFIX ? alignment : PREFIX;
+    if (bytes > PTRDIFF_MAX - 2 * *ret_offset - 16)
+        return false;
+    *ret_total = ((bytes + 15) & ~(size_t)15) + *ret_offset;
+    if (*ret_total <= NP_LARGE_CACHED_MOST)
+        *ret_total = np_large_step_bytes(np_large_step(*ret_total));
+    return true;
+}
+
+static bool is_cacheable(size_t total, size_t alignment)
+{
+    return total <= NP_LARGE_CACHED_MOST && alignment <= PREFIX;
+}
+
+/* ---- making ---- */
+
+static struct np_large *make(size_t total, size_t offset, bool zero)
+{
+    if (!np_commit_hard(total))
+        return NULL;
+    char *base = np_backend_new(total, offset, zero);
+    if (base == NULL) {
+        np_uncommit(total);
+        return NULL;
+    }
+    struct np_large *large = (struct np_large *)(void *)(base + offset) - 1;
+    *large = (struct np_large){.bytes = total - offset, .base = base};
+    return large;
+}
+
+void *np_large_new(size_t bytes, size_t alignment, bool is_object, bool zero)
+{
+    size_t offset, total;
+    if (!measure(bytes, alignment, &offset, &total) || np_may_fail())
+        return NULL;
+    struct np_heap *heap = own_heap();
+    struct np_large *large = NULL;
+    if (heap != NULL && is_cacheable(total, alignment))
+        large = np_large_cache_take(heap, np_large_step(total));
+    if (large != NULL) {
+        *large = (struct np_large){.bytes = total - offset, .base = large};
+        if (zero)
+            memset(large + 1, 0, total - offset);
+    } else {
+        large = make(total, offset, zero);
+        if (large == NULL)
+            return NULL;
+    }
+    large->alignment = alignment;
+    large->is_object = is_object;
+    if (is_object) {
+        np_large_lock();
+        np_list_push_front(&all, &large->link);
+        np_large_unlock();
+    }
+    count(large, 1);
+    return large + 1;
+}
+
+/* ---- freeing ---- */
+
+void np_large_give_back(struct np_large *large)
+{
+    size_t total = whole_bytes(large);
+    np_backend_free(large->base, total, backend_alignment(large));
+    np_uncommit(total);
+    np_decay_want();
+}
+
+static void keep_or_give_back(struct np_large *large)
+{
+    size_t total = whole_bytes(large);
+    struct np_heap *heap = own_heap();
+    if (heap == NULL || !is_cacheable(total, large->alignment) ||
+        !np_large_cache_give(heap, large, np_large_step(total)))
+        np_large_give_back(large);
+}
+
+/* Prefixes of objects are checked against their neighbours on the list as well. */
+static void check_live(const struct np_large *large)
+{
+    np_check(large->base != NULL && !large->is_freed && (uintptr_t)large->base % PREFIX == 0,
+             "%p was freed twice, or is not a block of neap", (const void *)(large + 1));
+}
+
+void np_large_free(void *block, bool wait_grace)
+{
+    struct np_large *large = np_large_of(block);
+    check_live(large);
+    large->is_freed = true;
+    count(large, -1);
+    if (large->is_object) {
+        const struct np_alloc_hooks *hooks = np_hooks();
+        uint64_t tag = wait_grace && hooks->clock_tag != NULL ? hooks->clock_tag() : 0;
+        np_large_lock();
+        np_check(large->link.next->prev == &large->link && large->link.prev->next == &large->link,
+                 "%p: what is in front of the object was written over", block);
+        np_list_remove(&large->link);
+        if (wait_grace) {
+            large->grace = tag;
+            np_list_push_back(&waiting, &large->link);
+            counts.waiting_bytes += large->bytes;
+            np_store_relaxed(&waiting_hint, waiting_hint + 1); /* relaxed: a hint */
+        }
+        np_large_unlock();
+        if (wait_grace) {
+            np_decay_want();
+            return;
+        }
+    }
+    keep_or_give_back(large);
+}
+
+/* The oldest waiting block if its time has come; else asks for its time to come. */
+static struct np_large *next_passed(const struct np_alloc_hooks *hooks)
+{
+    struct np_large *large = NULL;
+    np_large_lock();
+    if (!np_list_empty(&waiting)) {
+        struct np_large *first = np_container_of(waiting.next, struct np_large, link);
+        if (hooks->clock_passed == NULL || hooks->clock_passed(first->grace)) {
+            np_list_remove(&first->link);
+            counts.waiting_bytes -= first->bytes;
+            np_store_relaxed(&waiting_hint, waiting_hint - 1); /* relaxed: a hint */
+            large = first;
+        } else if (hooks->clock_ask != NULL) {
+            hooks->clock_ask(first->grace);
+        }
+    }
+    np_large_unlock();
+    return large;
+}
+
+void np_large_reclaim(void)
+{
+    const struct np_alloc_hooks *hooks = np_hooks();
+    struct np_large *large;
+    while (np_load_relaxed(&waiting_hint) != 0 && (large = next_passed(hooks)) != NULL)
+        keep_or_give_back(large);
+}
+
+/* ---- another size ---- */
+
+/* Between blocks that the backend holds alone: it may grow them where they are. */
+static void *resize_in_backend(struct np_large *large, size_t offset, size_t total)
+{
+    size_t before = whole_bytes(large);
+    if (np_may_fail() || (total > before && !np_commit_hard(total - before)))
+        return NULL;
+    count(large, -1);
+    char *base = np_backend_resize(large->base, before, total, backend_alignment(large));
+    if (base != NULL) {
+        large = (struct np_large *)(void *)(base + offset) - 1;
+        large->base = base;
+        large->bytes = total - offset;
+    }
+    if (base != NULL ? total < before : total > before)
+        np_uncommit(base != NULL ? before - total : total - before);
+    count(large, 1);
+    return base != NULL ? large + 1 : NULL;
+}
+
+void *np_large_resize(void *block, size_t bytes)
+{
+    struct np_large *large = np_large_of(block);
+    size_t offset, total, before = whole_bytes(large);
+    check_live(large);
+    np_assert(!large->is_object);
+    if (!measure(bytes, large->alignment, &offset, &total))
+        return NULL;
+    if (total == before)
+        return block;
+    if (total > NP_LARGE_CACHED_MOST && before > NP_LARGE_CACHED_MOST)
+        return resize_in_backend(large, offset, total);
+    void *other = np_large_new(bytes, large->alignment, false, false);
+    if (other == NULL)
+        return NULL;
+    memcpy(other, block, bytes < large->bytes ? bytes : large->bytes);
+    np_large_free(block, false);
+    return other;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A bump allocator over reserved chunks, and one counter. */
+#include "alloc/meta.h"
+
+#include <pthread.h>
+
+#include "alloc/own.h"
+#include "base/os.h"
+
+#define CHUNK_BYTES ((size_t)8 << 20)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char *next, *end; /* (L) what is left of the newest chunk */
+static size_t used;      /* (x) bytes handed out */
+static size_t committed; /* (x) the account */
+static size_t limit;     /* (x) 0: none */
+
+void np_meta_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void np_meta_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+size_t np_meta_bytes(void)
+{
+    return np_load_relaxed(&used); /* relaxed: a statistic */
+}
+
+void *np_meta_new(size_t bytes)
+{
+    bytes = (bytes + NP_CACHE_LINE - 1) & ~(size_t)(NP_CACHE_LINE - 1);
+    if (np_may_fail() || !np_commit(bytes))
+        return NULL;
+    void *result = NULL;
+    np_meta_lock();
+    if ((size_t)(end - next) < bytes) {
+        size_t chunk = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+        size_t page = np_os_page_bytes();
+        chunk = (chunk + page - 1) & ~(page - 1);
+        char *memory = np_os_reserve(chunk, page);
+        if (memory != NULL) {
+            next = memory;
+            end = memory + chunk;
+        }
+    }
+    if ((size_t)(end - next) >= bytes) {
+        result = next;
+        next += bytes;
+        np_store_relaxed(&used, used + bytes); /* relaxed: a statistic */
+    }
+    np_meta_unlock();
+    if (result == NULL)
+        np_uncommit(bytes);
+    return result;
+}
+
+void np_commit_limit(size_t bytes)
+{
+    np_store_relaxed(&limit, bytes); /* relaxed: takes effect soon enough */
+}
+
+bool np_commit(size_t bytes)
+{
+    /* relaxed, all: a count; nothing is published by it */
+    size_t most = np_load_relaxed(&limit), now = np_load_relaxed(&committed);
+    do {
+        if (most != 0 && (now > most || bytes > most - now))
+            return false;
+    } while (!np_cas_relaxed(&committed, &now, now + bytes));
+    return true;
+}
+
+void np_uncommit(size_t bytes)
+{
+    np_fetch_add_relaxed(&committed, (size_t)0 - bytes); /* relaxed: a count */
+}
+
+size_t np_committed(void)
+{
+    return np_load_relaxed(&committed); /* relaxed: a statistic */
+}

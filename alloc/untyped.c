@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The public untyped blocks. A thread with a heap uses its magazines; a thread without one, or in a
+ * blocking region, where others may claim its heap, uses the shared heap. Neither passes a stop
+ * point, so both work while the world is stopped.
+ *
+ * Freeing does not touch the block. A block that is freed twice in a row shows at once, since it is
+ * on top of its magazine; one freed twice otherwise shows when it goes back to its pool (and at
+ * once in debug builds). */
+#include "neap/block.h"
+
+#include <string.h>
+
+#include "alloc/heap.h"
+#include "alloc/large.h"
+#include "alloc/own.h"
+#include "alloc/shared.h"
+#include "alloc/stats.h"
+#include "base/check.h"
+#include "base/tls.h"
+
+#define ALIGNMENT_MOST ((size_t)1 << 20)
+
+/* What neap_free needs of np_region, where one instruction each reaches it. */
+static uintptr_t region_base;
+static size_t region_bytes;
+static struct np_pool *region_pools;
+
+void np_untyped_init(void)
+{
+    region_base = np_region.base;
+    region_bytes = np_region.bytes;
+    region_pools = np_region.pools;
+}
+
+/* Whoever has an id has a heap: threads/ takes the id away first. */
+static inline bool has_heap(void)
+{
+    return np_tls.id != NEAP_OWNER_NOBODY;
+}
+
+/* ---- taking ---- */
+
+static np_noinline void *take_slow(size_t bytes)
+{
+    if (!np_alloc_ready())
+        return NULL;
+    if (bytes > NP_SMALL_MAX)
+        return np_large_new(bytes, 16, false, false);
+    unsigned class_index = np_class_of(bytes != 0 ? bytes : 1) + NP_CLASS_UNTYPED;
+    return has_heap() ? np_heap_take_slow(np_tls.heap, class_index) : np_shared_take(class_index);
+}
+
+_Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
+
+void *neap_alloc(size_t bytes)
+{
+    size_t offset = bytes - 1;
+    if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
+        return take_slow(bytes);
+    /* &magazines[np_class_of(bytes) + NP_CLASS_UNTYPED] in two instructions */
+    offset &= ~(size_t)(NP_CLASS_STEP - 1);
+    char *magazines = (char *)&np_tls.heap->magazines[NP_CLASS_UNTYPED];
+    void *block = np_magazine_take((struct np_magazine *)(void *)(magazines + 2 * offset));
+    return np_likely(block != NULL) ? block : take_slow(bytes);
+}
+
+void *neap_calloc(size_t count, size_t bytes)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, bytes, &total))
+        return NULL;
+    if (total > NP_SMALL_MAX)
+        return np_alloc_ready() ? np_large_new(total, 16, false, true) : NULL;
+    void *block = neap_alloc(total);
+    return block != NULL ? memset(block, 0, total) : NULL;
+}
+
+void *neap_aligned_alloc(size_t alignment, size_t bytes)
+{
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > ALIGNMENT_MOST)
+        return NULL;
+    if (alignment <= NP_CLASS_STEP)
+        return neap_alloc(bytes);
+    /* Blocks of a size that is a multiple of the alignment are aligned: pools are. */
+    if (bytes <= NP_SMALL_MAX && alignment <= NP_SMALL_MAX) {
+        size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
+        if (rounded <= NP_SMALL_MAX)
+            return neap_alloc(rounded != 0 ? rounded : alignment);
+    }
+    return np_alloc_ready() ? np_large_new(bytes != 0 ? bytes : 1, alignment, false, false) : NULL;
+}
+
+/* ---- giving ---- */
+
+static np_cold void free_large(void *block)
+{
+    if (block == NULL)
+        return;
+    np_check((uintptr_t)block % 16 == 0 && !np_large_of(block)->is_object,
+             "%p is not a block of neap_alloc", block);
+    np_large_free(block, false);
+}
+
+/* Debug builds look where release builds would take too long. Needs a heap of the caller's. */
+static void check_cached(const struct np_pool *pool, const void *block)
+{
+    struct np_heap *heap = np_tls.heap;
+    const struct np_magazine *magazine = &heap->magazines[pool->class_index];
+    for (void **entry = magazine->rest; entry > magazine->bottom; entry--)
+        np_check(*entry != block, "%p was freed twice", block);
+    np_check(!np_pool_has_free(pool, block), "%p was freed twice", block);
+}
+
+static np_noinline void free_slow(struct np_pool *pool, void *block)
+{
+    np_check(np_load_relaxed(&pool->kind) == NP_POOL_UNTYPED && pool->capacity != 0,
+             "%p is not a block of neap_alloc, or was freed already", block);
+    if (!has_heap())
+        np_shared_give(pool, block);
+    else
+        np_heap_give_slow(np_tls.heap, pool, block);
+}
+
+static np_cold void free_twice(void *block)
+{
+    np_panic_at("neap_free", "%p was freed twice", block);
+}
+
+void neap_free(void *block)
+{
+    uintptr_t offset = (uintptr_t)block - region_base;
+    if (np_unlikely(offset >= region_bytes)) {
+        free_large(block);
+        return;
+    }
+    struct np_pool *pool = &region_pools[offset >> NP_POOL_LOG2];
+    /* relaxed: the key can read as ours only if we wrote it */
+    if (np_unlikely(np_load_relaxed(&pool->key) != np_pool_key(np_tls.id, NP_POOL_UNTYPED))) {
+        free_slow(pool, block);
+        return;
+    }
+    if (NP_CHECK_LEVEL >= 1)
+        check_cached(pool, block);
+    struct np_magazine *magazine = pool->magazine;
+    if (np_unlikely(magazine->first == block)) {
+        free_twice(block);
+        return;
+    }
+    if (np_unlikely(!np_magazine_give(magazine, block)))
+        np_heap_give_slow(np_tls.heap, pool, block);
+}
+
+/* ---- the rest ---- */
+
+size_t neap_usable_size(const void *block)
+{
+    if (block == NULL)
+        return 0;
+    return np_region_has(block) ? np_pool_of(block)->block_bytes : np_large_of(block)->bytes;
+}
+
+void *neap_realloc(void *block, size_t bytes)
+{
+    if (block == NULL)
+        return neap_alloc(bytes);
+    size_t before = neap_usable_size(block);
+    if (!np_region_has(block)) {
+        np_check(!np_large_of(block)->is_object, "%p is not a block of neap_alloc", block);
+        if (bytes > NP_SMALL_MAX)
+            return bytes <= before && bytes > before / 2 ? block : np_large_resize(block, bytes);
+    } else if (bytes <= before && bytes > before / 2) {
+        return block;
+    }
+    void *other = neap_alloc(bytes);
+    if (other == NULL)
+        return NULL;
+    memcpy(other, block, bytes < before ? bytes : before);
+    neap_free(block);
+    return other;
+}
+
+size_t neap_trim(void)
+{
+    return np_alloc_ready() ? np_alloc_trim() : 0;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Linux. Memory is reserved readable and writable without a charge (MAP_NORESERVE), so a region is
+ * one mapping for its whole life: nothing is ever split by mprotect or a partial munmap. */
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+void *np_os_reserve(size_t bytes, size_t alignment)
+{
+    int saved = errno;
+    size_t page = np_os_page_bytes(), extra = alignment > page ? alignment - page : 0, total;
+    void *result = NULL;
+    if (!__builtin_add_overflow(bytes, extra, &total)) {
+        char *start = mmap(NULL, total, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (start != MAP_FAILED) {
+            uintptr_t address = (uintptr_t)start;
+            uintptr_t aligned =
+                (address + extra) & ~(uintptr_t)(alignment > page ? alignment - 1 : 0);
+            if (aligned > address)
+                munmap(start, aligned - address);
+            size_t tail = address + total - (aligned + bytes);
+            if (tail > 0)
+                munmap((void *)(aligned + bytes), tail);
+            result = (void *)aligned;
+        }
+    }
+    errno = saved;
+    return result;
+}
+
+void np_os_unreserve(void *address, size_t bytes)
+{
+    int saved = errno;
+    munmap(address, bytes);
+    errno = saved;
+}
+
+void np_os_give_back(void *address, size_t bytes)
+{
+    int saved = errno;
+    madvise(address, bytes, MADV_DONTNEED);
+    errno = saved;
+}
+
+void np_os_prefer_huge(void *address, size_t bytes)
+{
+    int saved = errno;
+    madvise(address, bytes, MADV_HUGEPAGE); /* a wish: without it everything works the same */
+    errno = saved;
+}
+
+size_t np_os_page_bytes(void)
+{
+    static size_t page_bytes;
+    size_t known =
+        __atomic_load_n(&page_bytes, __ATOMIC_RELAXED); /* any thread writes the same value */
+    if (known == 0) {
+        known = (size_t)sysconf(_SC_PAGESIZE);
+        __atomic_store_n(&page_bytes, known, __ATOMIC_RELAXED);
+    }
+    return known;
+}
+
+size_t np_os_resident_bytes(void)
+{
+    int saved = errno;
+    size_t pages = 0, field = 0;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        char text[128];
+        ssize_t length = read(fd, text, sizeof text);
+        close(fd);
+        for (ssize_t i = 0; i < length && field < 2; i++) {
+            if (text[i] == ' ')
+                field++;
+            else if (field == 1 && text[i] >= '0' && text[i] <= '9')
+                pages = pages * 10 + (size_t)(text[i] - '0');
+        }
+    }
+    errno = saved;
+    return pages * np_os_page_bytes();
+}
+
+unsigned np_os_processors(void)
+{
+    cpu_set_t set;
+    int saved = errno, count = 0;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        count = CPU_COUNT(&set);
+    errno = saved;
+    return count > 0 ? (unsigned)count : 1;
+}
+
+uint64_t np_os_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int np_os_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+bool np_os_privileged(void)
+{
+    return getauxval(AT_SECURE) != 0;
+}
+
+void np_os_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+    int saved = errno;
+    struct timespec limit = {(time_t)(timeout_ns / 1000000000u), (long)(timeout_ns % 1000000000u)};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns == UINT64_MAX ? NULL : &limit,
+            NULL, 0);
+    errno = saved;
+}
+
+void np_os_wake_all(const uint32_t *word)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    errno = saved;
+}

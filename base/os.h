@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one file that talks to the operating system about memory, time and waiting. Platform #if
+ * lives in os.c only. Sizes are bytes and multiples of the page size unless said otherwise; times
+ * are nanoseconds of CLOCK_MONOTONIC. Any thread, attached or not; no locks. errno is preserved.
+ */
+#ifndef NP_BASE_OS_H
+#define NP_BASE_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Address space, readable and zero, whose pages cost nothing until touched. NULL when refused.
+ * alignment is a power of two. */
+void *np_os_reserve(size_t bytes, size_t alignment);
+void np_os_unreserve(void *address, size_t bytes);
+
+/* Gives the pages back at once (MADV_DONTNEED); they read as zero afterwards. The mapping stays. */
+void np_os_give_back(void *address, size_t bytes);
+
+/* Asks for huge pages where the system has them: for memory that is read in random order. */
+void np_os_prefer_huge(void *address, size_t bytes);
+
+size_t np_os_page_bytes(void);
+size_t np_os_resident_bytes(void); /* of this process; 0 when unknown */
+unsigned np_os_processors(void);
+uint64_t np_os_now_ns(void);
+int np_os_thread_id(void);
+bool np_os_privileged(void); /* raised privilege: the environment is not to be trusted */
+
+/* Waits while *word == expected, at most timeout_ns (UINT64_MAX: for ever). May return early. */
+void np_os_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void np_os_wake_all(const uint32_t *word);
+
+#endif

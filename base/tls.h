@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one thread-local block of the library: initial-exec, at most 64 bytes, so that libneap can be
+ * dlopened (glibc keeps a small surplus of static TLS) and an access is one %fs-relative load.
+ *
+ * The public part (the id that the inline fast paths compare with a header's owner) comes first and
+ * is declared in <neap/header.h>. The floors hang their own per-thread state here by pointer;
+ * boot.c sets the pointers when a thread attaches.
+ */
+#ifndef NP_BASE_TLS_H
+#define NP_BASE_TLS_H
+
+#include "neap/header.h"
+
+struct np_thread; /* threads/: the registry slot */
+struct np_heap;   /* alloc/: the cache of blocks */
+struct np_local;  /* runtime/: death list, batches, deferred table */
+
+/* The calling thread's block. All fields: owner thread only. */
+#define np_tls neap_thread_local
+
+#endif

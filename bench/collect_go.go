@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+//
+// Go's part of the collect benchmark (collect_rows.h tells what the rows model): the same nodes, graphs, rings and
+// trees under Go's concurrent collector with its defaults (GOGC=100, a worker for a quarter of the processors).
+//
+// The program understands the options of Google Benchmark that bench/run-bench uses and prints the same JSON, so that
+// the driver sees one more program.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type node struct {
+	sides [2]*node
+	value int64
+}
+
+type result map[string]interface{}
+
+// A case runs its work `rounds` times and says how many objects a round is about.
+type benchCase struct {
+	name    string
+	objects int64
+	fixed   bool // one round, however long it takes
+	run     func(rounds int, told result) time.Duration
+}
+
+var kept *node // keeps a graph alive
+
+// The generator of bench/measure.h, so that the graphs are the same.
+type random uint64
+
+func (r *random) below(limit uint32) uint32 {
+	*r = *r*6364136223846793005 + 1442695040888963407
+	return uint32(uint64(*r>>33) * uint64(limit) >> 31)
+}
+
+func makeGraph(count int, isRandom bool) *node {
+	order := make([]uint32, count)
+	seed := random(5)
+	for i := range order {
+		if isRandom {
+			j := seed.below(uint32(i) + 1)
+			order[i] = order[j]
+			order[j] = uint32(i)
+		} else {
+			order[i] = uint32(i)
+		}
+	}
+	nodes := make([]*node, count)
+	for i := range nodes {
+		nodes[i] = new(node)
+	}
+	seed = 4
+	for i := 0; i < count; i++ {
+		for side := 0; side < 2; side++ {
+			to := i + 1 + side
+			if isRandom {
+				to = 2*i + 1 + side
+				if to >= count {
+					to = int(seed.below(uint32(count)))
+				}
+			} else if to >= count {
+				continue
+			}
+			nodes[order[i]].sides[side] = nodes[order[to]]
+		}
+	}
+	return nodes[order[0]]
+}
+
+func longestPause() time.Duration {
+	stats := debug.GCStats{PauseQuantiles: make([]time.Duration, 5)}
+	debug.ReadGCStats(&stats)
+	return stats.PauseQuantiles[4]
+}
+
+func collection(count int, isRandom bool) func(int, result) time.Duration {
+	return func(rounds int, told result) time.Duration {
+		kept = makeGraph(count, isRandom)
+		runtime.GC()
+		began := time.Now()
+		for i := 0; i < rounds; i++ {
+			runtime.GC()
+		}
+		spent := time.Since(began)
+		told["stopped_us"] = float64(longestPause()) / 1e3
+		kept = nil
+		return spent
+	}
+}
+
+func makeRing() {
+	first := new(node)
+	last := first
+	for i := 1; i < 10; i++ {
+		fresh := new(node)
+		last.sides[0], fresh.sides[1] = fresh, last
+		last = fresh
+	}
+	last.sides[0], first.sides[1] = first, last
+}
+
+func rings(_ int, told result) time.Duration {
+	var longest time.Duration
+	began := time.Now()
+	for chunk := 0; chunk < 10000; chunk++ {
+		before := time.Now()
+		for i := 0; i < 100; i++ {
+			makeRing()
+		}
+		if spent := time.Since(before); spent > longest {
+			longest = spent
+		}
+	}
+	told["longest_us"] = float64(longest) / 1e3
+	return time.Since(began)
+}
+
+func makeTree(depth int) *node {
+	if depth == 0 {
+		return new(node)
+	}
+	return &node{sides: [2]*node{makeTree(depth - 1), makeTree(depth - 1)}}
+}
+
+func (n *node) count() int64 {
+	if n.sides[0] == nil {
+		return 1
+	}
+	return 1 + n.sides[0].count() + n.sides[1].count()
+}
+
+const shallow = 4
+
+func treeNodes(depth int) int64 {
+	total := int64(4)<<depth - 1 + int64(2)<<depth - 1
+	for d := shallow; d <= depth; d += 2 {
+		total += int64(1) << (depth - d + shallow) * (int64(2)<<d - 1)
+	}
+	return total
+}
+
+func trees(depth int) func(int, result) time.Duration {
+	return func(_ int, told result) time.Duration {
+		began := time.Now()
+		made := makeTree(depth + 1).count()
+		longLived := makeTree(depth)
+		for d := shallow; d <= depth; d += 2 {
+			for i := 0; i < 1<<(depth-d+shallow); i++ {
+				made += makeTree(d).count()
+			}
+		}
+		made += longLived.count()
+		if made != treeNodes(depth) {
+			panic("the trees have the wrong number of nodes")
+		}
+		return time.Since(began)
+	}
+}
+
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// KiB, from /proc/self/status.
+func memory(field string) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(status), "\n") {
+		if strings.HasPrefix(line, field) {
+			value, _ := strconv.ParseFloat(strings.Fields(line)[1], 64)
+			return value
+		}
+	}
+	return 0
+}
+
+// Doubles the rounds until they take the time wanted, as Google Benchmark does.
+func measure(one benchCase, least time.Duration, residentAtStart float64) result {
+	for rounds := 1; ; rounds *= 2 {
+		told := result{}
+		cpuBefore := processorTime()
+		spent := one.run(rounds, told)
+		if !one.fixed && spent < least && rounds < 1<<20 {
+			continue
+		}
+		objects := float64(one.objects) * float64(rounds)
+		told["name"] = one.name
+		told["run_type"] = "iteration"
+		told["time_unit"] = "ns"
+		told["iterations"] = int64(objects)
+		told["threads"] = 1
+		told["real_time"] = float64(spent) / objects
+		told["cpu_time"] = float64(processorTime()-cpuBefore) / objects
+		told["peak_rss_kib"] = memory("VmHWM:") - residentAtStart
+		return told
+	}
+}
+
+func main() {
+	residentAtStart := memory("VmRSS:")
+	cases := []benchCase{
+		{"collect/random_1m/go", 1000000, false, collection(1000000, true)},
+		{"collect/sequential_1m/go", 1000000, false, collection(1000000, false)},
+		{"collect/random_10m/go", 10000000, false, collection(10000000, true)},
+		{"collect/sequential_10m/go", 10000000, false, collection(10000000, false)},
+		{"collect/rings/go", 10000000, true, rings},
+		{"collect/trees_14/go", treeNodes(14), true, trees(14)},
+		{"collect/trees_18/go", treeNodes(18), true, trees(18)},
+	}
+	filter, least, list := ".", 0.1, false
+	for _, argument := range os.Args[1:] {
+		parts := strings.SplitN(argument, "=", 2)
+		switch parts[0] {
+		case "--benchmark_filter":
+			filter = strings.ReplaceAll(parts[1], `\-`, "-")
+		case "--benchmark_min_time":
+			least, _ = strconv.ParseFloat(parts[1], 64)
+		case "--benchmark_list_tests":
+			list = true
+		}
+	}
+	wanted := regexp.MustCompile(filter)
+	results := []result{}
+	for _, one := range cases {
+		if !wanted.MatchString(one.name) {
+			continue
+		}
+		if list {
+			fmt.Println(one.name)
+			continue
+		}
+		results = append(results, measure(one, time.Duration(least*1e9), residentAtStart))
+	}
+	if !list {
+		if err := json.NewEncoder(os.Stdout).Encode(map[string]interface{}{"benchmarks": results}); err != nil {
+			panic(err)
+		}
+	}
+}

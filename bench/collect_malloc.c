@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The mallocs' part of the collect benchmark's trees (collect_rows.h): nodes are freed by a walk
+ * over the tree, which only a program that knows that nothing is shared can do. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/peers.h"
+#include "bench/shim.h"
+
+struct node {
+    struct node *sides[2];
+    int64_t value;
+};
+
+static struct bench_allocator peer; /* a copy of the case's, set before it runs */
+
+static inline struct node *node_new(struct node *left, struct node *right)
+{
+    struct node *fresh = peer.alloc(sizeof *fresh);
+    if (fresh == NULL)
+        abort();
+    fresh->sides[0] = left;
+    fresh->sides[1] = right;
+    fresh->value = 0;
+    return fresh;
+}
+
+static inline struct node *node_side(const struct node *node, uint32_t side)
+{
+    return node->sides[side];
+}
+
+static void node_drop(struct node *node)
+{
+    struct node *left = node->sides[0], *right = node->sides[1];
+    peer.free(node);
+    if (left != NULL) {
+        node_drop(left);
+        node_drop(right);
+    }
+}
+
+#define peer_poll()      ((void)0)
+#define peer_tell(state) ((void)(state))
+
+#include "bench/collect_rows.h"
+
+struct plan {
+    struct bench_allocator *allocator;
+    int depth;
+};
+
+static const char *prepare(const void *arg)
+{
+    const struct plan *plan = arg;
+    const char *why = bench_allocator_load(plan->allocator);
+    peer = *plan->allocator;
+    return why;
+}
+
+static void run(struct bench_state *state, const void *arg)
+{
+    const struct plan *plan = arg;
+    run_trees(state, &plan->depth);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const rows[] = {"collect/trees_14/malloc_", "collect/trees_18/malloc_"};
+    static struct plan plans[2][BENCH_ALLOCATORS];
+    bench_peers_prepare(argv);
+    for (int row = 0; row < 2; row++)
+        for (int p = 1; p < BENCH_ALLOCATORS; p++) {
+            char name[128];
+            plans[row][p] = (struct plan){&bench_allocators[p], tree_depths[row]};
+            strcat(strcpy(name, rows[row]), bench_allocators[p].name);
+            bench_add(&(struct bench_case){.name = name,
+                                           .run = run,
+                                           .arg = &plans[row][p],
+                                           .prepare = prepare,
+                                           .iterations = tree_nodes(tree_depths[row])});
+        }
+    resident_at_start = bench_resident_kib();
+    return bench_main(argc, argv);
+}

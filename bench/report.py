@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""One HTML page from the figures that bench/run-bench wrote: no scripts, nothing loaded from elsewhere.
+
+Each row is a bar per peer, shortest first: the bar is the median, the line over it the range of the repetitions.
+Bars start at 0; a bar too long for its row is cut and says so, so that one slow peer does not flatten the others.
+"""
+import html
+import statistics
+
+STYLE = '''
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { margin-top: 2.4rem; border-bottom: 1px solid #ccc; }
+h3 { font-size: 1rem; margin: 1.4rem 0 0.3rem; } .small { color: #666; font-size: 0.85rem; }
+table { border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
+td, th { padding: 0.12rem 0.5rem 0.12rem 0; text-align: left; vertical-align: middle; white-space: nowrap; }
+td.n { text-align: right; } td.bar { width: 45%; min-width: 12rem; } td.more { white-space: normal; color: #666;
+font-size: 0.8rem; } tr.ours td { font-weight: 600; } .hit { color: #17713a; } .miss { color: #b3261e; }
+svg { display: block; width: 100%; height: 15px; }
+@media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd; } h2 { border-color: #444; }
+.small, td.more { color: #999; } .hit { color: #5fd38d; } .miss { color: #ff8a80; } }
+'''
+WIDTH, CUT = 1000, 4  # of the drawing; a bar is cut at CUT times the row's median peer
+
+
+def bar(values, limit, ours):
+    middle = statistics.median(values)
+    scale = WIDTH / limit
+    end = min(middle * scale, WIDTH)
+    colour = '#2a6fdb' if ours else '#9aa5b1'
+    parts = [f'<rect x="0" y="2" width="{end:.1f}" height="11" fill="{colour}"/>']
+    low, high = min(min(values) * scale, WIDTH), min(max(values) * scale, WIDTH)
+    parts.append(f'<path d="M{low:.1f} 7.5H{high:.1f}M{low:.1f} 4V11M{high:.1f} 4V11" stroke="#e08a00" '
+                 'stroke-width="2" vector-effect="non-scaling-stroke"/>')
+    if middle * scale > WIDTH:
+        parts.append(f'<path d="M{WIDTH - 30} 0l10 15M{WIDTH - 20} 0l10 15" stroke="#fff" stroke-width="5"/>')
+    return (f'<svg viewBox="0 0 {WIDTH} 15" preserveAspectRatio="none" role="img" '
+            f'aria-label="median {middle:.3g}">{"".join(parts)}</svg>')
+
+
+def row_table(row, peers, skipped, metric, is_ours, number):
+    known = {peer: found[metric] for peer, found in peers.items() if metric in found}
+    order = sorted(known, key=lambda peer: statistics.median(known[peer]))
+    medians = [statistics.median(known[peer]) for peer in order]
+    limit = max(min(max(medians, default=1), CUT * statistics.median(medians or [1])), 1e-9)
+    others = [peer for peer in order if not is_ours(peer)]
+    best = statistics.median(known[others[0]]) if others else None
+    lines = [f'<h3 id="{html.escape(row)}">{html.escape(row)} '
+             f'<span class="small">{"instructions" if metric == "instructions" else "ns"} per operation</span></h3>',
+             '<table>']
+    for peer in order:
+        middle = statistics.median(known[peer])
+        ratio = f'{middle / best:.2f} &times;' if best else ''
+        more = ', '.join(f'{key} {number(statistics.median(found))}' for key, found in sorted(peers[peer].items())
+                         if key not in (metric, 'cpu'))
+        lines.append(f'<tr{" class=ours" if is_ours(peer) else ""}><td>{html.escape(peer)}</td>'
+                     f'<td class="n">{number(middle)}</td><td class="n">{ratio}</td>'
+                     f'<td class="bar">{bar(known[peer], limit, is_ours(peer))}</td>'
+                     f'<td class="more">{html.escape(more)}</td></tr>')
+    for peer, why in sorted(skipped.items()):
+        lines.append(f'<tr><td>{html.escape(peer)}</td><td colspan="4" class="more">{html.escape(why)}</td></tr>')
+    return '\n'.join(lines + ['</table>'])
+
+
+def write(path, told, goals, is_ours, number):
+    """told: what --json writes; goals: (reached, row, peer, metric, value, limit, of) as run-bench prints them."""
+    machine = told['machine']
+    page = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>neap: benchmarks</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<style>{STYLE}</style></head><body><h1>neap: benchmarks</h1>',
+            f'<p class="small">commit {html.escape(told["commit"])}, {told["when"]}; {html.escape(machine["cpu"])}, '
+            f'{machine["processors"]} processors, {machine["memory_mib"] // 1024} GiB, '
+            f'{html.escape(machine["system"])}, Linux {html.escape(machine["kernel"])}; {told["repetitions"]} '
+            f'interleaved repetitions, load at the start {machine["load"]:.2f}</p>',
+            '<p>Blue bars are neap. A bar is the median, the orange line the range of the repetitions; the ratio is '
+            'to the best peer that is not neap. Shorter is better. A bar with a white cut is longer than drawn.</p>']
+    if goals:
+        page.append('<h2>Goals</h2><table><tr><th></th><th>row</th><th>neap</th><th>figure</th><th>measured</th>'
+                    '<th>at most</th></tr>')
+        for reached, row, peer, metric, value, limit, of in goals:
+            mark = '<td class="hit">reached</td>' if reached else '<td class="miss">missed</td>'
+            page.append(f'<tr>{mark}<td>{html.escape(row)}</td><td>{html.escape(peer)}</td>'
+                        f'<td>{html.escape(metric)}</td><td class="n">{number(value)}</td><td class="n">'
+                        f'{number(limit)}{"" if of == "-" else " &times; " + html.escape(of)}</td></tr>')
+        page.append('</table>')
+    question = None
+    for row in dict.fromkeys(list(told['figures']) + list(told['skipped'])):
+        if row.split('/')[0] != question:
+            question = row.split('/')[0]
+            page.append(f'<h2>{html.escape(question)}</h2><p class="small">./run bench --only {question}</p>')
+        metric = 'instructions' if question == 'instructions' else 'time'
+        page.append(row_table(row, told['figures'].get(row, {}), told['skipped'].get(row, {}), metric, is_ours,
+                              number))
+    page.append('<h2>Versions</h2><p class="small">'
+                + ', '.join(f'{html.escape(name)} {html.escape(version)}'
+                            for name, version in sorted(told['versions'].items()))
+                + '</p></body></html>')
+    with open(path, 'w', encoding='utf-8') as out:
+        out.write('\n'.join(page))

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Counters and feedback. Credits are shares of the young threshold, so that the sum of what the
+ * heaps have not reported stays below it. */
+#include "collector/pacing.h"
+
+#include "alloc/heap.h"
+#include "alloc/meta.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "neap/gc.h"
+#include "runtime/usage.h"
+#include "threads/thread.h"
+
+/* A young stop of this length is lost in a server's usual millisecond; twice as many objects halve
+ * the share of a stop's fixed cost, which is below 5 % from here on. */
+#define PAUSE_TARGET_NS UINT64_C(120000)
+
+enum {
+    SCALE_MOST = 64,
+    BESIDE_MOST =
+        4, /* more than a quarter of the time beside looking at objects: the scale doubles */
+    BESIDE_LEAST = 16, /* less than a sixteenth: it halves */
+    HEAVY_LEAST =
+        16 << 20,     /* bytes told by neap_external_bytes that alone are worth a collection */
+    GROWTH_SHARE = 8, /* growth by an eighth, */
+    GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
+    PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
+    BEHIND = 8, /* times the threshold: whoever allocates waits for the collection under way */
+    CREDIT_MOST = 1 << 16 /* a heap reports at least this often, whatever the threshold */
+};
+
+struct np_pacing np_pacing;
+
+void np_pacing_init(void)
+{
+    np_pacing = (struct np_pacing){
+        .enabled = true,
+        .thresholds = {np_options.threshold_young, np_options.threshold_middle,
+                       np_options.threshold_old},
+        .scale = 1,
+    };
+}
+
+/* Bytes in use, told ones included. */
+static uint64_t bytes_in_use(void)
+{
+    int64_t external = np_load_relaxed(&np_pacing.external); /* relaxed: a sum */
+    return np_committed() + (external > 0 ? (uint64_t)external : 0);
+}
+
+/* What was in use when the last collection ended, without what has been given back since. */
+static uint64_t bytes_before(void)
+{
+    /* relaxed, both: any recent value will do */
+    int64_t external = np_load_relaxed(&np_pacing.external_before);
+    return np_load_relaxed(&np_pacing.committed) + (external > 0 ? (uint64_t)external : 0);
+}
+
+/* Memory beyond what the last collection left, by so much that it is not the ups and downs of a
+ * working set. */
+static bool has_grown(void)
+{
+    uint64_t before = bytes_before();
+    return bytes_in_use() > before + before / GROWTH_SHARE + GROWTH_LEAST;
+}
+
+/* So much more is held outside that objects need not be many. */
+static bool is_heavy(void)
+{
+    /* relaxed, both: any recent value will do */
+    int64_t more =
+        np_load_relaxed(&np_pacing.external) - np_load_relaxed(&np_pacing.external_before);
+    uint64_t most = bytes_before() / 2;
+    return more > 0 && (uint64_t)more > (most > HEAVY_LEAST ? most : HEAVY_LEAST);
+}
+
+void neap_external_bytes(const void *object, ptrdiff_t delta)
+{
+    np_usage_check("neap_external_bytes");
+    if (object == NULL)
+        return;
+    /* relaxed, all: sums that pacing reads as hints */
+    int64_t now = np_fetch_add_relaxed(&np_pacing.external, (int64_t)delta) + delta;
+    if (now < np_load_relaxed(&np_pacing.external_before))
+        np_store_relaxed(&np_pacing.external_before, now);
+    if (delta > 0 && is_heavy())
+        np_tls.heap->debt = true; /* served at the next slow path of allocation */
+}
+
+static uint64_t young_threshold(void)
+{
+    /* relaxed, both: any recent value will do */
+    uint64_t threshold = np_load_relaxed(&np_pacing.thresholds[0]);
+    uint64_t scale = np_load_relaxed(&np_pacing.scale), product;
+    return __builtin_mul_overflow(threshold, scale, &product) ? UINT64_MAX : product;
+}
+
+static int64_t credit_share(void)
+{
+    uint64_t threshold = young_threshold();
+    uint64_t share = threshold / (2 * (uint64_t)np_thread_attached_count() + 1);
+    if (threshold == 0 || share > CREDIT_MOST)
+        return CREDIT_MOST;
+    return share > 0 ? (int64_t)share : 1;
+}
+
+void np_pacing_give_credit(struct np_heap *heap)
+{
+    np_heap_set_credit(heap, credit_share());
+}
+
+void np_pacing_take_debt(struct np_heap *heap)
+{
+    /* relaxed: a count */
+    (void)np_fetch_add_relaxed(&np_pacing.counts[0], heap->credit_start - heap->credit);
+    heap->debt = false;
+    np_pacing_give_credit(heap);
+}
+
+static bool is_over(int generation)
+{
+    /* relaxed, both: any recent value will do */
+    uint64_t threshold = np_load_relaxed(&np_pacing.thresholds[generation]);
+    int64_t count = np_load_relaxed(&np_pacing.counts[generation]);
+    if (threshold == 0 || count <= 0 || (uint64_t)count <= threshold)
+        return false;
+    return generation > 0 || (uint64_t)count > young_threshold() || has_grown();
+}
+
+static bool old_is_affordable(void)
+{
+    /* relaxed, both: any recent value will do */
+    uint64_t last = np_load_relaxed(&np_pacing.old_end_ns);
+    return np_os_now_ns() - last > PRESSED_SHARE * np_load_relaxed(&np_pacing.old_cost_ns);
+}
+
+/* Over the soft limit old collections follow each other, but take no more than their share of the
+ * time: a program whose live data is over the limit goes on working. */
+static bool is_pressed(void)
+{
+    uint64_t limit = np_options.heap_soft_limit;
+    if (limit == 0 || bytes_in_use() <= limit)
+        return false;
+    return old_is_affordable();
+}
+
+int np_pacing_due(void)
+{
+    if (!np_load_relaxed(&np_pacing.enabled)) /* relaxed: any recent value will do */
+        return -1;
+    if (is_heavy())
+        return old_is_affordable() ? 2 : 0;
+    if (!is_over(0))
+        return -1;
+    /* relaxed, both: exact under the lock, a hint before it */
+    uint64_t pending = np_load_relaxed(&np_pacing.old_pending);
+    if (is_over(2) && pending >= np_load_relaxed(&np_pacing.old_alive) / 4)
+        return 2;
+    if (is_pressed())
+        return 2;
+    return is_over(1) ? 1 : 0;
+}
+
+bool np_pacing_is_behind(void)
+{
+    /* relaxed: any recent value will do */
+    int64_t count = np_load_relaxed(&np_pacing.counts[0]);
+    uint64_t threshold = young_threshold();
+    return np_pacing_due() >= 0 && count > 0 && (uint64_t)count / BEHIND > threshold;
+}
+
+void np_pacing_reset_stopped(int generation)
+{
+    /* relaxed, all: whoever else writes them is stopped, or sets them by the public calls */
+    for (int i = 0; i <= generation; i++)
+        np_store_relaxed(&np_pacing.counts[i], 0);
+    if (generation < 2)
+        (void)np_fetch_add_relaxed(&np_pacing.counts[generation + 1], 1);
+    int64_t share = credit_share();
+    uint32_t high = np_thread_high();
+    for (uint32_t slot = 1; slot <= high; slot++) {
+        struct np_heap *heap = np_thread_at((uint16_t)slot)->heap;
+        if (heap != NULL)
+            np_heap_set_credit(heap, share);
+    }
+}
+
+/* What a collection costs beside looking at objects (reaching every thread, above all) is the same
+ * for one object as for thousands. */
+static void learn_scale(const struct np_pacing_outcome *outcome)
+{
+    uint64_t spent = outcome->end_ns - outcome->start_ns, scale = np_pacing.scale;
+    uint64_t beside = spent - outcome->stopped_ns;
+    if (outcome->stopped_ns > PAUSE_TARGET_NS || beside * BESIDE_LEAST < spent)
+        scale /= 2;
+    else if (beside * BESIDE_MOST > spent && outcome->stopped_ns * 2 <= PAUSE_TARGET_NS)
+        scale *= 2;
+    scale = scale < 1 ? 1 : scale > SCALE_MOST ? SCALE_MOST : scale;
+    np_store_relaxed(&np_pacing.scale, scale); /* relaxed: readers take any recent value */
+}
+
+void np_pacing_learn(const struct np_pacing_outcome *outcome)
+{
+    /* relaxed stores: np_pacing_due reads them without the lock, as hints */
+    if (outcome->generation == 2) {
+        np_store_relaxed(&np_pacing.old_alive, outcome->alive);
+        np_store_relaxed(&np_pacing.old_pending, 0);
+        np_store_relaxed(&np_pacing.old_end_ns, outcome->end_ns);
+        np_store_relaxed(&np_pacing.old_cost_ns, outcome->end_ns - outcome->start_ns);
+    } else {
+        np_store_relaxed(&np_pacing.old_pending, np_pacing.old_pending + outcome->promoted);
+    }
+    np_store_relaxed(&np_pacing.committed, np_committed());
+    np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pacing.external));
+    if (outcome->generation == 0)
+        learn_scale(outcome);
+}

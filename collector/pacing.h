@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * When to collect what: Python's three thresholds and counters.
+ *
+ *   counts[0]  objects made and not freed since the last collection, gathered from the heaps'
+ * credits counts[1]  collections of generation 0 since the last of generation 1 counts[2]
+ * collections of generation 1 since the last of generation 2
+ *
+ * A collection of generation g sets counts 0 .. g to 0 and adds one to counts[g + 1]. The oldest
+ * generation over its threshold is collected, but generation 2 waits until what was promoted to it
+ * since its last collection is a quarter of what that collection left alive: the work is then
+ * linear in what is allocated.
+ *
+ * The young threshold is multiplied by a scale that keeps what a collection costs beside looking at
+ * objects (reaching every thread) a small part of it, and a young stop under PAUSE_TARGET_NS.
+ *
+ * The scale is set aside when memory has grown by an eighth and 2 MiB since the last collection:
+ * then garbage is not allowed to pile up for the sake of fewer stops. Over option heap_soft_limit
+ * old collections follow each other, within a quarter of the time.
+ *
+ * Implemented by pacing.c. Used by collect.c and gc.c. Thresholds, counts and the switch: any
+ * thread, relaxed; the rest under collect.c's lock.
+ */
+#ifndef NP_COLLECTOR_PACING_H
+#define NP_COLLECTOR_PACING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct np_heap;
+
+struct np_pacing {
+    bool enabled;            /* (x) */
+    uint64_t thresholds[3];  /* (x) */
+    int64_t counts[3];       /* (x) */
+    uint64_t scale;          /* (x) written under the lock */
+    uint64_t old_alive;      /* (L) objects that the last old collection left alive */
+    uint64_t old_pending;    /* (L) objects promoted to generation 2 since then */
+    uint64_t committed;      /* (x) bytes in use when the last collection ended */
+    int64_t external;        /* (x) bytes told by neap_external_bytes */
+    int64_t external_before; /* (x) the same when the last collection ended */
+    uint64_t old_end_ns;     /* (x) when the last old collection ended, */
+    uint64_t old_cost_ns;    /* (x) and how long it took */
+};
+extern struct np_pacing np_pacing;
+
+/* What a collection did, for the decisions that follow. */
+struct np_pacing_outcome {
+    int generation;
+    uint64_t alive;    /* members it left alive */
+    uint64_t promoted; /* of them, into generation 2 */
+    uint64_t start_ns, end_ns, stopped_ns;
+};
+
+void np_pacing_init(void);
+
+/* Adds what the heap has handed out to counts[0] and gives it new credit. */
+void np_pacing_take_debt(struct np_heap *heap);
+/* New credit for a heap, its objects counted already or still new. */
+void np_pacing_give_credit(struct np_heap *heap);
+/* The generation whose collection is due, or -1. Any thread; collect.c asks again under its lock.
+ */
+int np_pacing_due(void);
+/* Is so much new that allocating has to wait for the collection under way? */
+bool np_pacing_is_behind(void);
+/* The world is stopped: everything made so far has been looked at. */
+void np_pacing_reset_stopped(int generation);
+void np_pacing_learn(const struct np_pacing_outcome *outcome);
+
+#endif

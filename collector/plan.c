@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A plan is made once per type; types are registered for good. */
+#include "collector/plan.h"
+
+#include "base/os.h"
+
+#define PLANS_BYTES (((size_t)NP_TYPE_CHUNKS << NP_TYPE_CHUNK_LOG2) * sizeof(struct np_plan))
+
+struct np_plan *np_plans;
+static uint32_t planned; /* (s) types 1 .. planned have a plan */
+
+int np_plan_init(void)
+{
+    planned = 0;
+    np_plans = np_os_reserve(PLANS_BYTES, 1);
+    return np_plans != NULL ? 0 : -1;
+}
+
+void np_plan_fini(void)
+{
+    if (np_plans != NULL)
+        np_os_unreserve(np_plans, PLANS_BYTES);
+    np_plans = NULL;
+}
+
+static bool is_simple(const struct neap_type *type)
+{
+    size_t slots = 0;
+    for (uint32_t i = 0; i < type->slot_count; i++)
+        slots += type->slots[i].count;
+    return slots <= NP_PLAN_SLOTS && type->visit == NULL && !(type->traits & NP_TRAIT_TRAILING) &&
+           sizeof(struct neap_header) + type->size <= UINT16_MAX;
+}
+
+static struct np_plan plan_of(const struct neap_type *type)
+{
+    struct np_plan plan = {0};
+    plan.may_need_user =
+        (type->traits & NP_TRAIT_USER) || type->clear != NULL || (type->flags & NEAP_PEEKABLE);
+    plan.simple = is_simple(type);
+    for (uint32_t i = 0; plan.simple && i < type->slot_count; i++)
+        for (uint32_t k = 0; k < type->slots[i].count; k++)
+            plan.offset[plan.count++] =
+                (uint16_t)(sizeof(struct neap_header) + type->slots[i].offset + k * sizeof(void *));
+    return plan;
+}
+
+void np_plan_update_stopped(void)
+{
+    for (uint32_t count = np_type_count(); planned < count; planned++)
+        np_plans[planned + 1] = plan_of(np_type_at(planned + 1));
+}

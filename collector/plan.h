@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Plans: where the references of a type's objects are, in 16 bytes, by type index. Most types have
+ * a few reference slots at fixed places; for these counting and tracing need no descriptor, only
+ * the plan. All others (arrays of slots beyond a handful, flexible arrays, a visit of their own) go
+ * the general way, visit.h.
+ *
+ * Concurrency: written by np_plan_update_stopped, read by workers while the world is stopped.
+ *
+ * Implemented by plan.c. Used by count.c and trace.c.
+ */
+#ifndef NP_COLLECTOR_PLAN_H
+#define NP_COLLECTOR_PLAN_H
+
+#include "runtime/visit.h"
+
+enum { NP_PLAN_SLOTS = 7 };
+
+struct np_plan {
+    uint8_t simple;                 /* offsets are all there is, unless the object is an array */
+    uint8_t count : 7;              /* offsets used */
+    uint8_t may_need_user : 1;      /* ask np_count_needs_user */
+    uint16_t offset[NP_PLAN_SLOTS]; /* bytes from the header */
+};
+_Static_assert(sizeof(struct np_plan) == 16, "four to a cache line");
+
+extern struct np_plan *np_plans; /* (s) by type index, in reserved memory */
+
+int np_plan_init(void); /* 0, or -1 out of address space */
+void np_plan_fini(void);
+
+/* Makes plans for types registered since the last time. */
+void np_plan_update_stopped(void);
+
+/* Visits every slot of the object; slot_function is a constant, visitor->slot the same function. */
+static inline __attribute__((always_inline)) void
+np_plan_visit(struct neap_header *header, struct neap_visitor *visitor,
+              void (*slot_function)(struct neap_visitor *visitor, void **slot))
+{
+    const struct np_plan *plan = &np_plans[header->type];
+    if (np_likely(plan->simple && !(header->flags & NP_FLAG_ARRAY))) {
+        for (unsigned i = 0; i < plan->count; i++)
+            slot_function(visitor, (void **)(void *)((char *)header + plan->offset[i]));
+        return;
+    }
+    np_visit_object(header, np_type_at(header->type), visitor, slot_function);
+}
+
+#endif

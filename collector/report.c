@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One record per generation, under one lock that is held for a few stores. */
+#include "collector/report.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "collector/histogram.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct {
+    uint64_t collections, collected, uncollectable, total_ns; /* (L) */
+    struct np_histogram stops;                                /* (L) */
+} records[3];
+
+void np_report_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void np_report_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+void np_report_init(void)
+{
+    pthread_mutex_lock(&lock);
+    memset(records, 0, sizeof records);
+    pthread_mutex_unlock(&lock);
+}
+
+void np_report_collection(const struct neap_gc_event *event)
+{
+    pthread_mutex_lock(&lock);
+    records[event->generation].collections++;
+    records[event->generation].collected += event->collected;
+    records[event->generation].uncollectable += event->uncollectable;
+    records[event->generation].total_ns += event->total_ns;
+    pthread_mutex_unlock(&lock);
+}
+
+void np_report_stop(int generation, uint64_t stopped_ns)
+{
+    pthread_mutex_lock(&lock);
+    np_histogram_add(&records[generation].stops, stopped_ns);
+    pthread_mutex_unlock(&lock);
+}
+
+void np_report_revived(int generation, uint64_t count)
+{
+    pthread_mutex_lock(&lock);
+    records[generation].collected -= count;
+    pthread_mutex_unlock(&lock);
+}
+
+void np_report_read(int generation, struct neap_gc_stats *ret_stats)
+{
+    pthread_mutex_lock(&lock);
+    const struct np_histogram *stops = &records[generation].stops;
+    *ret_stats = (struct neap_gc_stats){
+        .collections = records[generation].collections,
+        .collected = records[generation].collected,
+        .uncollectable = records[generation].uncollectable,
+        .pause_p50_ns = np_histogram_quantile(stops, 500),
+        .pause_p99_ns = np_histogram_quantile(stops, 990),
+        .pause_max_ns = stops->max,
+        .stopped_ns = stops->sum,
+        .total_ns = records[generation].total_ns,
+    };
+    pthread_mutex_unlock(&lock);
+}

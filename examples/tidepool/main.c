@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tidepool: an in-memory server that speaks the Redis protocol, all of its data neap objects. To
+ * read it as an example of neap: loop.h (threads and waiting), value.h and list.h (objects and
+ * slots), keyspace.h (objects under locks), command.c (what one request does), and here the
+ * beginning and the end.
+ *
+ * The end in order: the loops close their connections and end; the keyspace is dropped; neap is
+ * shut down, which counts what is left over. Nothing may be. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <neap/neap.h>
+
+#include "command.h"
+#include "graveyard.h"
+#include "info.h"
+#include "keyspace.h"
+#include "loop.h"
+#include "memory.h"
+#include "pubsub.h"
+#include "settings.h"
+#include "slowlog.h"
+#include "watch.h"
+
+enum exit_status { EXIT_NOT_STARTED = 1, EXIT_BAD_FLAG = 2, EXIT_LEAKED = 3 };
+
+static uv_signal_t signals[2];
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    loop_awake(handle->data);
+    server_stop();
+}
+
+/* The first loop hears SIGTERM and SIGINT. */
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(&server.loops[0].uv, &signals[i]);
+        signals[i].data = &server.loops[0];
+        uv_signal_start(&signals[i], on_signal, numbers[i]);
+    }
+}
+
+static int write_report(const struct info_report *report, size_t leaked)
+{
+    const char *path = server.settings.stats_path;
+    if (path == NULL)
+        return 0;
+    FILE *out = fopen(path, "we");
+    int status = out == NULL ? -1 : info_report_write(report, leaked, out);
+    if (out != NULL && fclose(out) != 0)
+        status = -1;
+    if (status != 0)
+        fprintf(stderr, "tidepool: cannot write %s: %s\n", path, strerror(errno));
+    return status;
+}
+
+/* Lets everything die that was dropped. The library's own thread has its share in that: it is given
+ * time, as long as there is something left, up to a second. */
+static void settle(void)
+{
+    graveyard_settle();
+    for (int i = 0; i < 1000 && info_alive().objects > 0; i++) {
+        NEAP_BLOCKED(usleep(1000));
+        graveyard_settle();
+    }
+}
+
+/* Ends neap and tells what was left over. */
+static size_t shut_down(void)
+{
+    struct neap_leaks *leaks = NULL;
+    size_t leaked = neap_shutdown(&leaks);
+    if (leaked != 0) {
+        fprintf(stderr, "tidepool: %zu objects were left over:\n", leaked);
+        neap_leaks_print(leaks, stderr);
+    }
+    neap_leaks_free(leaks);
+    return leaked;
+}
+
+int main(int count, char **argument)
+{
+    switch (settings_parse(&server.settings, count, argument)) {
+    case SETTINGS_DONE:
+        return 0;
+    case SETTINGS_BAD:
+        return EXIT_BAD_FLAG;
+    case SETTINGS_RUN:
+        break;
+    }
+    int status = neap_init(NULL);
+    if (status != NEAP_OK) {
+        fprintf(stderr, "tidepool: cannot start neap: %s\n", neap_strerror(status));
+        return EXIT_NOT_STARTED;
+    }
+    command_init();
+    memory_set_limit(server.settings.memory_bytes);
+    status = keyspace_init();
+    if (status != 0) {
+        fprintf(stderr, "tidepool: cannot make the keyspace: %s\n", strerror(status));
+        return EXIT_NOT_STARTED;
+    }
+    if (!server_open())
+        return EXIT_NOT_STARTED;
+    catch_signals();
+    bool ran = server_run();
+
+    struct info_report report = {.keys = 0};
+    info_report_gather(&report);
+    server_drop_mail();
+    pubsub_fini();
+    watch_fini();
+    slowlog_fini();
+    keyspace_fini();
+    settle();
+    report.dropped = info_alive();
+    /* neap's helper may be freeing a part of it */
+    for (int tries = 0; report.dropped.objects > 0 && tries < 200; tries++) {
+        (void)NEAP_BLOCKED(usleep(5000));
+        graveyard_settle();
+        report.dropped = info_alive();
+    }
+    size_t leaked = shut_down();
+    int written = write_report(&report, leaked);
+    server_close();
+    if (leaked != 0)
+        return EXIT_LEAKED;
+    return ran && written == 0 ? 0 : EXIT_NOT_STARTED;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * neap: Python's memory model for multithreaded C and C++, without an interpreter and without a
+ * global lock. One include for all topics. */
+#ifndef NEAP_NEAP_H
+#define NEAP_NEAP_H
+
+#include <neap/status.h>
+#include <neap/options.h>
+#include <neap/runtime.h>
+#include <neap/thread.h>
+#include <neap/type.h>
+#include <neap/object.h>
+#include <neap/slot.h>
+#include <neap/discipline.h>
+#include <neap/weak.h>
+#include <neap/block.h>
+#include <neap/list.h>
+#include <neap/gc.h>
+#include <neap/lock.h>
+#include <neap/stats.h>
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * neap: objects and counted references. An object lives until its last reference is released, at
+ * once and on the thread that releases it when it owns the object (biased counting); a cycle lives
+ * until the collector finds it.
+ *
+ *     struct node *n = neap_new(node);      one reference, yours
+ *     struct node *m = neap_retain(n);      a second one
+ *     neap_release(m);
+ *     neap_release(n);                      n is gone
+ *
+ * A reference may be passed to another thread through any memory; both threads may retain and
+ * release the object at any time. The bytes of an object are the program's to guard; its slots are
+ * moved by <neap/slot.h>.
+ *
+ * neap_retain and neap_release are function calls by default, so that a program need not be
+ * compiled again with a new neap. With NEAP_INLINE defined before the first include they are inline
+ * and depend on <neap/header.h>.
+ */
+#ifndef NEAP_OBJECT_H
+#define NEAP_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <neap/export.h>
+#include <neap/header.h>
+#include <neap/type.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A new object with one reference, owned by the caller, its bytes zero; extra_bytes follow the
+ * struct. Panics when the thread is not attached; returns NULL after neap_shutdown.
+ * refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
+NEAP_PUBLIC NEAP_NODISCARD void *neap_object_new(const struct neap_type *type, size_t extra_bytes);
+
+/* The same for count structs in a row that live and die as one object; neap_length gives the count.
+ * refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
+NEAP_PUBLIC NEAP_NODISCARD void *neap_object_new_array(const struct neap_type *type, size_t count);
+
+#define neap_new(T)              ((struct T *)neap_object_new(&neap_typeof_##T, 0))
+#define neap_new_extra(T, bytes) ((struct T *)neap_object_new(&neap_typeof_##T, (bytes)))
+#define neap_new_array(T, count) ((struct T *)neap_object_new_array(&neap_typeof_##T, (count)))
+
+/* Elements of an object made by neap_new_array; 1 for any other.
+ * refs: none | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC size_t neap_length(const void *object);
+
+/* Counts one more reference; NULL is fine. neap_retain(p) returns p with its type.
+ * refs: new | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC void neap_object_retain(const void *object);
+
+/* Gives one reference back; NULL is fine. The last one finalizes, disposes of and frees the object
+ * and, up to option release_budget, what it alone held; inside a dispose or finalize it only
+ * queues.
+ * refs: steals | user code: yes | point: none | threads: attached | fails: no */
+NEAP_PUBLIC void neap_object_release(const void *object);
+
+/* The inline fast paths' other halves. Not for direct use.
+ * refs: new | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC void neap_retain_slow(const void *object);
+/* refs: steals | user code: yes | point: none | threads: attached | fails: no */
+NEAP_PUBLIC void neap_release_slow(const void *object);
+/* refs: steals | user code: yes | point: none | threads: attached | fails: no */
+NEAP_PUBLIC void neap_release_last(const void *object);
+
+/* Counts a deferred object in the calling thread's cell; false: it is not deferred, or the caller
+ * may not. */
+static inline bool neap_count_deferred_(struct neap_header *header, uint16_t owner, int64_t delta)
+{
+    if (owner != NEAP_OWNER_DEFERRED || neap_thread_local.id == NEAP_OWNER_NOBODY)
+        return false;
+    /* [MM-defer-2] acquire: the index is seen with the owner; pairs with the release in neap_defer
+     */
+    (void)__atomic_load_n(&header->owner, __ATOMIC_ACQUIRE);
+    int64_t *cell = &neap_thread_local.cells[__atomic_load_n(&header->local, __ATOMIC_RELAXED)];
+    /* relaxed: ours; others read it as a hint, or while we are stopped */
+    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* The owner's count goes up by a plain add. */
+static inline void neap_retain_inline(const void *object)
+{
+    if (__builtin_expect(object == NULL, 0))
+        return;
+    struct neap_header *header = neap_header_of(object);
+    /* relaxed: equal to our id only if we wrote it; local is ours to write, others read a hint */
+    uint16_t owner = __atomic_load_n(&header->owner, __ATOMIC_RELAXED);
+    if (__builtin_expect(owner == neap_thread_local.id, 1)) {
+        uint32_t local = __atomic_load_n(&header->local, __ATOMIC_RELAXED) + 1;
+        __atomic_store_n(&header->local, local, __ATOMIC_RELAXED);
+        if (__builtin_expect((int32_t)local >= 0, 1))
+            return;
+    } else if (neap_count_deferred_(header, owner, 1)) {
+        return;
+    }
+    neap_retain_slow(object);
+}
+
+/* The owner's count goes down by a plain subtract; at zero the out-of-line half decides. */
+static inline void neap_release_inline(const void *object)
+{
+    if (__builtin_expect(object == NULL, 0))
+        return;
+    struct neap_header *header = neap_header_of(object);
+    /* relaxed: as in neap_retain_inline */
+    uint16_t owner = __atomic_load_n(&header->owner, __ATOMIC_RELAXED);
+    if (__builtin_expect(owner == neap_thread_local.id, 1)) {
+        uint32_t local = __atomic_load_n(&header->local, __ATOMIC_RELAXED) - 1;
+        __atomic_store_n(&header->local, local, __ATOMIC_RELAXED);
+        if (__builtin_expect(local == 0, 0))
+            neap_release_last(object);
+        return;
+    }
+    if (!neap_count_deferred_(header, owner, -1))
+        neap_release_slow(object);
+}
+
+#ifdef NEAP_INLINE
+#    define neap_retain_(object) neap_retain_inline(object)
+#    define neap_release(object) neap_release_inline(object)
+#else
+#    define neap_retain_(object) neap_object_retain(object)
+#    define neap_release(object) neap_object_release(object)
+#endif
+
+#define neap_retain(object) \
+    __extension__({ \
+        __auto_type neap_retained_ = (object); \
+        neap_retain_(neap_retained_); \
+        neap_retained_; \
+    })
+
+/* The number of references, the caller's included; exact when nobody else changes it.
+ * refs: none | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC size_t neap_refcount(const void *object);
+
+/* Bytes of the object's block, its header included (sys.getsizeof).
+ * refs: none | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC size_t neap_size_of(const void *object);
+
+/* The type; NULL for NULL.
+ * refs: none | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC const struct neap_type *neap_type_of(const void *object);
+
+/* Does the object have type T? NULL has none. */
+#define neap_is(object, T) (neap_type_of(object) == &neap_typeof_##T)
+
+/* Does the collector look at the object? Types without slots are never tracked.
+ * refs: none | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC bool neap_is_tracked(const void *object);
+
+/* Has the object's finalizer run?
+ * refs: none | user code: no | point: none | threads: attached | fails: no */
+NEAP_PUBLIC bool neap_is_finalized(const void *object);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * neap: the options, one row each. The struct's fields, their defaults, the parser of the
+ * environment variable NEAP_OPTIONS=name=value,... , the text of NEAP_OPTIONS=help and the
+ * documentation come from this table. The variable overrides what the program passes and is ignored
+ * where the process runs with raised privilege (setuid, file capabilities).
+ *
+ * Not for values that may change while the program runs: options are read once, by the first
+ * neap_init.
+ */
+#ifndef NEAP_OPTIONS_H
+#define NEAP_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(name, default, least, most, sentence). All values are unsigned 64-bit. */
+#define NEAP_OPTIONS_TABLE(X) \
+    X(release_budget, 1000, 0, UINT64_MAX, \
+      "objects that one neap_release or safepoint destroys before it leaves the rest for later; " \
+      "0: all") \
+    X(finalize_ms, 100, 0, 86400000, \
+      "milliseconds until the helper thread runs pending user code nobody has taken; 0: never") \
+    X(threshold_young, 700, 0, UINT64_MAX, \
+      "tracked objects made and not freed before generation 0 is collected; 0: never by itself") \
+    X(threshold_middle, 10, 0, UINT64_MAX, \
+      "collections of generation 0 before generation 1 is collected too; 0: never by itself") \
+    X(threshold_old, 10, 0, UINT64_MAX, \
+      "collections of generation 1 before generation 2 is collected too; 0: never by itself") \
+    X(collector_threads, 0, 0, 8, \
+      "threads that count and trace an old collection together, the collecting one included; " \
+      "0: one per processor") \
+    X(audit_visit, 0, 0, 1, \
+      "1: every collection looks for types that report a slot twice, one that owns no reference, " \
+      "or not all of them; slow") \
+    X(heap_reserve_bytes, (uint64_t)256 << 30, (uint64_t)64 << 20, (uint64_t)16 << 40, \
+      "address space reserved for small blocks; halved until the system grants it") \
+    X(heap_soft_limit, 0, 0, UINT64_MAX, \
+      "bytes of heap beyond which old collections follow each other, in a quarter of the time at " \
+      "most; 0: none") \
+    X(heap_hard_limit, 0, 0, UINT64_MAX, \
+      "bytes of heap beyond which allocation returns NULL; 0: none") \
+    X(decay_ms, 100, 0, 86400000, \
+      "milliseconds an empty arena stays resident before its memory goes back to the system") \
+    X(helper, 1, 0, 1, \
+      "1: a background thread gives memory back and runs forgotten user code; 0: neap_tick does") \
+    X(auto_defer, 0, 0, 1, \
+      "1: an object that threads fight over becomes deferred by itself (neap_defer)") \
+    X(deferred_limit, (uint64_t)64 << 20, 0, UINT64_MAX, \
+      "bytes of dead peekable objects that wait for readers before the laggards are named (with " \
+      "safepoint_warn_ms)") \
+    X(safepoint_warn_ms, 0, 0, 86400000, \
+      "milliseconds a thread may keep a stop or handshake waiting before it is named on standard " \
+      "error; 0: never") \
+    X(fail_nth, 0, 0, UINT64_MAX, \
+      "fault injection: the n-th allocation from now fails, once; 0: none")
+
+struct neap_options {
+    size_t
+        struct_size; /* sizeof(struct neap_options) of the caller; fields beyond it have defaults */
+#define NEAP_OPTION_FIELD(name, default_value, least, most, sentence) uint64_t name;
+    NEAP_OPTIONS_TABLE(NEAP_OPTION_FIELD)
+#undef NEAP_OPTION_FIELD
+};
+
+#define NEAP_OPTION_DEFAULT(name, default_value, least, most, sentence) .name = (default_value),
+#define NEAP_OPTIONS_INIT \
+    { \
+        .struct_size = sizeof(struct neap_options), NEAP_OPTIONS_TABLE(NEAP_OPTION_DEFAULT) \
+    }
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * neap: what the runtime holds. Summed from per-thread counters without stopping anybody: exact
+ * when nothing is allocated meanwhile. */
+#ifndef NEAP_STATS_H
+#define NEAP_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <neap/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct neap_stats {
+    uint64_t threads;        /* attached, the helper included */
+    uint64_t objects;        /* alive */
+    uint64_t object_bytes;   /* their blocks, headers included */
+    uint64_t untyped_blocks; /* of neap_alloc */
+    uint64_t untyped_bytes;
+    uint64_t heap_bytes;     /* committed: pools in use or idle, large blocks */
+    uint64_t idle_bytes;     /* of these, empty and resident */
+    uint64_t waiting_bytes;  /* freed, inside a grace period */
+    uint64_t resident_bytes; /* of the process */
+    uint64_t stuck_objects;  /* whose count ran over: they live on, uncounted */
+    uint64_t pending_items;  /* user code that waits for neap_run_pending or a safepoint */
+};
+
+/* The macro neap_stats_get(&stats) passes the size, so that the struct may grow.
+ * refs: none | user code: no | point: none | threads: any | fails: no */
+NEAP_PUBLIC void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats_bytes);
+#define neap_stats_get(ret_stats) neap_stats_get_sized((ret_stats), sizeof *(ret_stats))
+
+/* The same and the collector's statistics as one JSON object. NEAP_OK or NEAP_EIO.
+ * refs: none | user code: no | point: none | threads: any | fails: status */
+NEAP_PUBLIC int neap_stats_write_json(FILE *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Making objects and asking about them. The fast path takes a block from the thread's magazine,
+ * writes the header in two stores and zeroes the body; everything else (first use of a type, empty
+ * magazine, large object, array) is out of line.
+ *
+ * A new header is written over a dead one that stale lock-free readers may still look at. They
+ * cannot acquire it: `shared` is 0 and not published (docs/memory-model.md, MM-birth).
+ */
+#include "runtime/object.h"
+
+#include <string.h>
+
+#include "alloc/large.h"
+#include "base/check.h"
+#include "runtime/collect_hooks.h"
+#include "runtime/death.h"
+#include "runtime/grace.h"
+#include "runtime/type.h"
+#include "runtime/usage.h"
+#include "threads/safepoint.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are composed as words");
+_Static_assert(sizeof(struct neap_header) == 16, "the contract's size");
+
+struct np_collect_hooks np_collect_hooks;
+
+/* Deaths that an allocation's slow path takes over from the backlog: more than it can add. */
+enum { DEATHS_PER_REFILL = 128 };
+
+static inline void write_header(struct neap_header *header, uint32_t type_index, uint64_t birth)
+{
+    uint64_t word0 = (uint64_t)1 | (uint64_t)np_tls.id << 32 | birth;
+    /* relaxed: [MM-birth] nobody can acquire the object until it is published with release */
+    np_store_relaxed((np_word *)header + 1, (uint64_t)type_index << 32);
+    np_store_relaxed((np_word *)header, word0);
+}
+
+/* An allocation's slow path is a stop point: stops, collections and deaths that need no user code.
+ */
+static void serve_stop_point(void)
+{
+    np_stop_point(np_tls.thread);
+    np_grace_poll(np_tls.local);
+    if (np_tls.dying == 0)
+        np_death_drain_plain(np_tls.local, DEATHS_PER_REFILL);
+    if (np_tls.heap->debt && np_collect_hooks.serve_debt != NULL)
+        np_collect_hooks.serve_debt(np_tls.heap);
+}
+
+static np_noinline void *take_small(unsigned class_index)
+{
+    serve_stop_point();
+    void *block = np_heap_take(np_tls.heap, class_index);
+    if (block == NULL)
+        block = np_heap_take_slow(np_tls.heap, class_index);
+    if (block == NULL && np_collect_hooks.reclaim != NULL) {
+        np_collect_hooks.reclaim();
+        block = np_heap_take_slow(np_tls.heap, class_index);
+    }
+    return block;
+}
+
+static void *take_large(size_t bytes)
+{
+    serve_stop_point();
+    np_large_reclaim();
+    void *block = np_large_new(bytes, 16, true, true);
+    if (block == NULL && np_collect_hooks.reclaim != NULL) {
+        np_collect_hooks.reclaim();
+        block = np_large_new(bytes, 16, true, true);
+    }
+    return block;
+}
+
+/* Any size; body is type->size * count + extra and, for arrays, a last word with the count. */
+static np_noinline void *new_general(const struct neap_type *type, size_t body_bytes, uint8_t flags)
+{
+    np_usage_check("neap_new");
+    uint32_t index = np_load_acquire(&type->index); /* [MM-type-2] acquire: pairs with type.c */
+    if (index == 0 && (index = np_type_register(type)) == 0)
+        return NULL;
+    size_t bytes;
+    if (__builtin_add_overflow(body_bytes, sizeof(struct neap_header), &bytes))
+        return NULL;
+    struct neap_header *header;
+    if (bytes > NP_SMALL_MAX) {
+        header = take_large(bytes);
+        flags |= NP_FLAG_LARGE;
+        if (header != NULL && (type->traits & NP_TRAIT_SLOTS) && --np_tls.heap->credit < 0)
+            np_tls.heap->debt = true; /* as a refill does for small ones */
+    } else {
+        if (bytes < NP_OBJECT_MIN)
+            bytes = NP_OBJECT_MIN;
+        bool exact = body_bytes == type->size && type->class_index != NP_CLASS_GENERAL;
+        unsigned class_index =
+            exact ? type->class_index : np_class_of(bytes) + np_class_offset(type);
+        header = np_heap_take(np_tls.heap, class_index);
+        if (header == NULL)
+            header = take_small(class_index);
+        if (header != NULL) {
+            size_t block_bytes = np_pool_of(header)->block_bytes;
+            memset(header + 1, 0, block_bytes - sizeof *header);
+        }
+    }
+    if (header == NULL)
+        return NULL;
+    uint64_t birth = type->birth | (uint64_t)flags << 56;
+    if (flags & NP_FLAG_LARGE)
+        birth &= ~((uint64_t)NP_FLAG_BARE << 56);
+    write_header(header, index, birth);
+    return np_object_of(header);
+}
+
+void *neap_object_new(const struct neap_type *type, size_t extra_bytes)
+{
+    /* [MM-type-2] acquire: pairs with the release in type.c */
+    uint32_t index = np_load_acquire(&type->index);
+    unsigned class_index = np_likely(index != 0) ? type->class_index : NP_CLASS_GENERAL;
+    if (np_unlikely(extra_bytes != 0 || class_index == NP_CLASS_GENERAL ||
+                    np_tls.id == NEAP_OWNER_NOBODY)) {
+        if (np_unlikely(!np_usage_alive()))
+            return NULL;
+        size_t body_bytes;
+        if (__builtin_add_overflow(type->size, extra_bytes, &body_bytes))
+            return NULL;
+        return new_general(type, body_bytes, 0);
+    }
+    struct neap_header *header = np_heap_take(np_tls.heap, class_index);
+    if (np_unlikely(header == NULL)) {
+        header = take_small(class_index);
+        if (header == NULL)
+            return NULL;
+    }
+    memset(header + 1, 0, ((size_t)type->size + 7) & ~(size_t)7);
+    write_header(header, index, type->birth);
+    return np_object_of(header);
+}
+
+void *neap_object_new_array(const struct neap_type *type, size_t count)
+{
+    if (!np_usage_alive())
+        return NULL;
+    size_t body_bytes;
+    if (__builtin_mul_overflow((size_t)type->size, count, &body_bytes) ||
+        __builtin_add_overflow(body_bytes, (size_t)7, &body_bytes))
+        return NULL;
+    body_bytes &= ~(size_t)7;
+    if (__builtin_add_overflow(body_bytes, sizeof(uint64_t), &body_bytes))
+        return NULL;
+    /* [MM-type-2] acquire: pairs with the release in type.c */
+    if (np_load_acquire(&type->index) == 0 && np_type_register(type) == 0)
+        return NULL;
+    np_check((type->traits & NP_TRAIT_TRAILING) == 0,
+             "type %s has a flexible array: there are no arrays of it", type->name);
+    void *object = new_general(type, body_bytes, NP_FLAG_ARRAY);
+    if (object != NULL) {
+        struct neap_header *header = neap_header_of(object);
+        *((uint64_t *)(void *)((char *)header + np_object_block_bytes(header)) - 1) = count;
+    }
+    return object;
+}
+
+size_t np_object_block_bytes(const struct neap_header *header)
+{
+    if (header->flags & NP_FLAG_LARGE)
+        return np_large_of(header)->bytes;
+    return np_pool_of(header)->block_bytes;
+}
+
+size_t np_object_length(const struct neap_header *header)
+{
+    if (!(header->flags & NP_FLAG_ARRAY))
+        return 1;
+    return *(
+        (const uint64_t *)(const void *)((const char *)header + np_object_block_bytes(header)) - 1);
+}
+
+size_t neap_length(const void *object)
+{
+    return np_object_length(neap_header_of(object));
+}
+
+size_t neap_size_of(const void *object)
+{
+    return np_object_block_bytes(neap_header_of(object));
+}
+
+const struct neap_type *neap_type_of(const void *object)
+{
+    if (object == NULL)
+        return NULL;
+    uint32_t index =
+        np_load_relaxed(&neap_header_of(object)->type); /* relaxed: the caller's reference
+                                                           keeps it constant */
+    np_check(index != 0, "%p is not an object, or is dead", object);
+    return np_type_at(index);
+}
+
+bool neap_is_tracked(const void *object)
+{
+    return (np_load_relaxed(&neap_header_of(object)->gc) & NP_GC_TRACKED) !=
+           0; /* relaxed: a hint */
+}
+
+bool neap_is_finalized(const void *object)
+{
+    return (np_load_relaxed(&neap_header_of(object)->gc) & NP_GC_FINALIZED) !=
+           0; /* relaxed: a hint */
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The public thread calls: thin, over threads/, with the runtime's share (user code, destruction
+ * backlog) at the points where design.md allows it. */
+#include "neap/thread.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/options.h"
+#include "runtime/contend.h"
+#include "runtime/death.h"
+#include "runtime/grace.h"
+#include "runtime/pending.h"
+#include "runtime/usage.h"
+#include "threads/blocking.h"
+#include "threads/safepoint.h"
+
+int neap_thread_attach(const char *name)
+{
+    if (!np_usage_alive())
+        return NEAP_ESTATE;
+    return np_thread_attach(name);
+}
+
+void neap_thread_detach(void)
+{
+    if (!np_usage_alive())
+        return;
+    np_check(np_tls.attached > 0, "this thread is not attached");
+    np_check(np_tls.id != NEAP_OWNER_NOBODY, "called inside a blocking region");
+    np_check(np_tls.dying == 0 || np_tls.attached > 1,
+             "called inside a dispose, finalizer or callback");
+    np_thread_detach();
+}
+
+struct start {
+    void *(*run)(void *);
+    void *arg;
+    char name[32];
+};
+
+static void *start_routine(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    free(arg);
+    if (np_thread_attach(start.name) != NEAP_OK)
+        np_panic_at("neap_thread_create", "thread \"%s\" could not be attached: out of memory",
+                    start.name);
+    void *value = start.run(start.arg);
+    while (np_tls.attached > 0)
+        np_thread_detach();
+    return value;
+}
+
+int neap_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg)
+{
+    np_usage_check("neap_thread_create");
+    struct start *start = calloc(1, sizeof *start);
+    if (start == NULL)
+        return NEAP_ENOMEM;
+    start->run = run;
+    start->arg = arg;
+    for (size_t i = 0; name != NULL && name[i] != '\0' && i < sizeof start->name - 1; i++)
+        start->name[i] = name[i];
+    int saved = errno;
+    int failed = pthread_create(ret_thread, NULL, start_routine, start);
+    errno = saved;
+    if (failed != 0) {
+        free(start);
+        return NEAP_ENOMEM;
+    }
+    return NEAP_OK;
+}
+
+int neap_thread_join(pthread_t thread, void **ret_value)
+{
+    np_usage_check("neap_thread_join");
+    np_blocking_enter(np_tls.thread);
+    int failed = pthread_join(thread, ret_value);
+    np_blocking_leave(np_tls.thread);
+    return failed == 0 ? NEAP_OK : NEAP_EINVAL;
+}
+
+/* Something was asked: acknowledge, then take a budget of what waits for a place to run user code.
+ */
+static np_cold void safepoint_slow(struct np_thread *thread)
+{
+    np_quiescent_point_slow(thread);
+    if (np_tls.dying > 0)
+        return; /* inside a dispose or finalizer: the outer loop goes on */
+    np_grace_poll(np_tls.local);
+    np_contend_serve(np_tls.local);
+    uint64_t budget = np_options.release_budget;
+    np_pending_run(budget == 0 ? SIZE_MAX : budget);
+    bool done = np_death_drain(np_tls.local, budget);
+    if (!done || np_pending_count() > 0)
+        np_thread_request(thread, NP_REQUEST_PENDING);
+}
+
+void neap_safepoint(void)
+{
+    np_usage_check("neap_safepoint");
+    struct np_thread *thread = np_tls.thread;
+    np_poll_site(thread, __builtin_return_address(0));
+    /* relaxed: the slow path reads again with acquire */
+    if (np_unlikely(np_load_relaxed(&thread->requests) != 0))
+        safepoint_slow(thread);
+}
+
+size_t neap_run_pending(size_t most)
+{
+    np_usage_check("neap_run_pending");
+    np_quiescent_point(np_tls.thread);
+    return np_tls.dying > 0 ? 0 : np_pending_run(most);
+}
+
+void neap_blocking_enter(void)
+{
+    if (np_tls.id == NEAP_OWNER_NOBODY && np_tls.attached == 0)
+        np_usage_fail("neap_blocking_enter");
+    np_blocking_enter(np_tls.thread);
+}
+
+void neap_blocking_leave(void)
+{
+    np_check(np_tls.attached > 0 && np_tls.thread->blocking_depth > 0,
+             "not inside a blocking region");
+    np_blocking_leave(np_tls.thread);
+}
+
+int neap_mutex_lock(pthread_mutex_t *mutex)
+{
+    np_usage_check("neap_mutex_lock");
+    int error = pthread_mutex_trylock(mutex);
+    if (error != EBUSY)
+        return error;
+    np_blocking_enter(np_tls.thread);
+    error = pthread_mutex_lock(mutex);
+    np_blocking_leave(np_tls.thread);
+    return error;
+}
+
+int neap_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
+{
+    np_usage_check("neap_cond_wait");
+    np_blocking_enter(np_tls.thread);
+    int error = pthread_cond_wait(condition, mutex);
+    np_blocking_leave(np_tls.thread);
+    return error;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What misuse is told. Every message names the call, the object where there is one, and the rule.
+ */
+#include "runtime/usage.h"
+
+#include "alloc/pool.h"
+#include "base/check.h"
+#include "runtime/header.h"
+
+static bool alive; /* (x) written by the first init and the last shutdown */
+
+bool np_usage_alive(void)
+{
+    return np_load_relaxed(
+        &alive); /* relaxed: a thread that attached saw init; others may not call */
+}
+
+void np_usage_set_alive(bool now_alive)
+{
+    np_store_relaxed(&alive, now_alive); /* relaxed: see np_usage_alive */
+}
+
+void np_usage_fail(const char *call)
+{
+    if (!np_usage_alive())
+        np_panic_at(call, "the runtime is not running: call neap_init first");
+    if (np_tls.attached == 0)
+        np_panic_at(call, "this thread is not attached: call neap_thread_attach first, or start it "
+                          "with neap_thread_create");
+    np_panic_at(call, "called inside a blocking region: no object, slot or weak call between "
+                      "neap_blocking_enter and neap_blocking_leave");
+}
+
+void np_usage_check_object(const char *call, const struct neap_header *header)
+{
+    uint32_t index = np_load_relaxed(&header->type); /* relaxed: constant while the object lives */
+    bool placed = np_region_has(header) || (header->flags & NP_FLAG_LARGE);
+    if (np_unlikely(!placed || index == 0 || index > np_type_count()))
+        np_usage_dead(call, header);
+}
+
+_Noreturn void np_usage_dead(const char *call, const struct neap_header *header)
+{
+    const void *object = np_object_of(header);
+    uint32_t index = np_load_relaxed(&header->type); /* relaxed: a report */
+    if (index == 0 || index > np_type_count())
+        np_panic_at(call,
+                    "%p is not a living object: released too often, freed, or not from neap_new",
+                    object);
+    np_panic_at(call,
+                "%s at %p is dying or dead: a reference was released more often than it was "
+                "retained",
+                np_type_at(index)->name, object);
+}

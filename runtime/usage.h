@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Is the caller allowed to make this call now? O(1) checks that stay on in release builds.
+ *
+ * Implemented by usage.c. */
+#ifndef NP_RUNTIME_USAGE_H
+#define NP_RUNTIME_USAGE_H
+
+#include <stdbool.h>
+
+#include "base/tls.h"
+#include "neap/header.h"
+
+/* Between the first neap_init and the last neap_shutdown. */
+bool np_usage_alive(void);
+void np_usage_set_alive(bool alive);
+
+/* The calling thread is attached and not in a blocking region; else a panic that names the call and
+ * the remedy. */
+void np_usage_fail(const char *call);
+static inline void np_usage_check(const char *call)
+{
+    if (__builtin_expect(np_tls.id == NEAP_OWNER_NOBODY, 0))
+        np_usage_fail(call);
+}
+
+/* Does the address look like a living object: in a pool or large, with a known type? What neither
+ * the owner nor an earlier foreign call has vouched for is asked once. */
+void np_usage_check_object(const char *call, const struct neap_header *header);
+
+/* Panics that name the object's type and the rule. */
+_Noreturn void np_usage_dead(const char *call, const struct neap_header *header);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The examples that open the public headers, word for word; tools/check-docs compares them. Here
+ * they compile, run, and do what the text beside them says. */
+#include "tests/harness.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <neap/neap.h>
+
+/* ---- <neap/type.h> ---- */
+
+struct route {
+    int hops;
+};
+NEAP_DEFINE_TYPE(route, ());
+
+struct session {
+    struct session *next, *prev;
+    struct route *current;
+    int fd;
+};
+static void session_dispose(void *self)
+{
+    close(((struct session *)self)->fd);
+}
+NEAP_DEFINE_TYPE(session, (next, prev, NEAP_ATOMIC(current)), .dispose = session_dispose);
+
+static void type_example(void)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        bail("pipe");
+    struct session *session = neap_new(session);
+    struct route *route = neap_new(route);
+    session->fd = ends[1];
+    neap_store(&session->current, route);
+    neap_set(&session->next, session);
+    neap_release(route);
+    neap_release(session);
+    is_int(neap_collect(2), 1, "type.h: the session that refers to itself is found");
+    char byte;
+    is_int(read(ends[0], &byte, 1), 0, "type.h: its dispose closed the file");
+    close(ends[0]);
+}
+
+/* ---- <neap/object.h>, <neap/slot.h> ---- */
+
+struct node {
+    struct node *next;
+};
+static int nodes_gone;
+static void node_dispose(void *self)
+{
+    (void)self;
+    nodes_gone++;
+}
+NEAP_DEFINE_TYPE(node, (next), .dispose = node_dispose);
+
+struct list {
+    struct node *head;
+};
+NEAP_DEFINE_TYPE(list, (head));
+
+static void object_example(void)
+{
+    nodes_gone = 0;
+    struct node *n = neap_new(node);
+    struct node *m = neap_retain(n);
+    ok(m == n, "object.h: a second reference to the same object");
+    neap_release(m);
+    is_int(nodes_gone, 0, "object.h: one of two references is not the last");
+    neap_release(n);
+    is_int(nodes_gone, 1, "object.h: n is gone");
+}
+
+static void slot_example(void)
+{
+    nodes_gone = 0;
+    struct list *list = neap_new(list);
+    struct node *node = neap_new(node), *rest = neap_new(node);
+    neap_set(&list->head, node);
+    neap_give(&node->next, rest);
+    is_int(neap_refcount(node), 2, "slot.h: the slot counts its node");
+    is_int(neap_refcount(rest), 1, "slot.h: a given reference is not counted again");
+    neap_release(node);
+    struct node *first = neap_get(&list->head);
+    struct node *only = neap_take(&list->head);
+    ok(first == only && list->head == NULL, "slot.h: taken, the slot is NULL");
+    neap_clear(&list->head);
+    neap_release(first);
+    is_int(nodes_gone, 0, "slot.h: the taken reference is still held");
+    neap_release(only);
+    is_int(nodes_gone, 2, "slot.h: the node and what it held are gone");
+    neap_release(list);
+}
+
+/* ---- <neap/list.h> ---- */
+
+static void list_example(void)
+{
+    struct node *node = neap_new(node);
+    struct neap_list *list = neap_list_new();
+    neap_list_append(list, node);
+    struct node *first = neap_list_get(list, 0);
+    ok(first == node, "list.h: the element that was appended");
+    neap_release(first);
+    neap_release(list);
+    is_int(neap_refcount(node), 1, "list.h: the list gives its reference back");
+    neap_release(node);
+}
+
+/* ---- <neap/discipline.h> ---- */
+
+static struct node *message;
+
+static void *consumer(void *arg)
+{
+    neap_adopt(message);
+    ok(!neap_adopt(message), "discipline.h: the consumer is owner, once");
+    neap_release(message);
+    return arg;
+}
+
+static void discipline_example(void)
+{
+    pthread_t thread;
+    nodes_gone = 0;
+    message = neap_new(node);
+    neap_give(&message->next, neap_new(node));
+    neap_hand_over_graph(message, 16);
+    if (neap_thread_create(&thread, "consumer", consumer, NULL) != NEAP_OK)
+        bail("neap_thread_create");
+    neap_thread_join(thread, NULL);
+    is_int(nodes_gone, 2, "discipline.h: released there, the message and what it held are gone");
+}
+
+/* ---- <neap/thread.h> ---- */
+
+static int fd;
+static char buffer[16];
+static bool running;
+static ssize_t handled;
+
+static void handle(const char *bytes, ssize_t count)
+{
+    running = count > 0 && memcmp(bytes, "end", 3) != 0;
+    handled += count;
+}
+
+static void *thread_example(void *arg)
+{
+    neap_thread_attach("worker");
+    while (running) {
+        ssize_t n = NEAP_BLOCKED(read(fd, buffer, sizeof buffer));
+        handle(buffer, n);
+        neap_safepoint();
+    }
+    neap_thread_detach();
+    return arg;
+}
+
+static void run_thread_example(void)
+{
+    int ends[2];
+    pthread_t thread;
+    if (pipe(ends) != 0)
+        bail("pipe");
+    fd = ends[0];
+    running = true;
+    if (pthread_create(&thread, NULL, thread_example, NULL) != 0)
+        bail("pthread_create");
+    ok(neap_collect(2) >= 0, "thread.h: a collection does not wait for a reader");
+    is_int(write(ends[1], "end", 3), 3, "thread.h: the reader gets its bytes");
+    is_int(neap_thread_join(thread, NULL), NEAP_OK, "thread.h: and ends");
+    is_int(handled, 3, "thread.h: having handled them");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* ---- <neap/lock.h> ---- */
+
+struct account {
+    long balance;
+};
+NEAP_DEFINE_TYPE(account, ());
+
+static void lock_example(void)
+{
+    struct account *account = neap_new(account);
+    long amount = 7;
+    neap_lock(account);
+    account->balance += amount;
+    neap_unlock(account);
+    is_int(account->balance, 7, "lock.h: the account is credited");
+    neap_release(account);
+}
+
+/* ---- <neap/runtime.h> ---- */
+
+static int runtime_example(void)
+{
+    struct neap_options options = NEAP_OPTIONS_INIT;
+    options.release_budget = 0;
+    if (neap_init(&options) != NEAP_OK)
+        return 1;
+    type_example();
+    object_example();
+    slot_example();
+    list_example();
+    discipline_example();
+    run_thread_example();
+    lock_example();
+    struct neap_leaks *leaks;
+    if (neap_shutdown(&leaks) != 0)
+        neap_leaks_print(leaks, stderr);
+    neap_leaks_free(leaks);
+    return leaks == NULL ? 0 : 2;
+}
+
+int main(void)
+{
+    plan_lazy();
+    is_int(runtime_example(), 0, "runtime.h: started, and ended with nothing alive");
+    return done();
+}

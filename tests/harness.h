@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What every test of the whole library needs: a runtime that starts, threads that start together,
+ * random numbers that can be repeated, and an end that proves nothing is left alive.
+ *
+ *     int main(void)
+ *     {
+ *         plan_lazy();
+ *         harness_begin();
+ *         harness_run(8, push_and_pop, &list);
+ *         is_int(list.length, 0, "what went in came out");
+ *         return harness_end();
+ *     }
+ *
+ * The environment chooses how the same program runs: NEAP_OPTIONS as for any program (a collection
+ * at every opportunity is threshold_young=1), NEAP_TEST_STORM=1 for a thread that collects without
+ * pause beside the test, NEAP_TEST_SEED to repeat a random test. A test that counts collections is
+ * not for the storm.
+ */
+#ifndef NP_TESTS_HARNESS_H
+#define NP_TESTS_HARNESS_H
+
+#include "tests/random.h"
+#include "tests/tap.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* neap_init with finalize_ms=0, and the storm when asked for. Bails where it fails. */
+void harness_begin(void);
+
+/* Ends the storm, if there is one. What it collected has been disposed of then: for a test that
+ * counts disposals. */
+void harness_calm(void);
+
+/* Ends the storm and the runtime; one point: nothing is alive (the leak report as remark if
+ * something is). Returns done(). */
+int harness_end(void);
+
+/* Runs run(arg, index) on count attached threads that start together, and waits for them in a
+ * blocking region. The caller is attached. */
+void harness_run(unsigned count, void (*run)(void *arg, unsigned index), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

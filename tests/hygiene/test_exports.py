@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The shared library exports what the public headers declare, and nothing else: no internal name,
+no name of a library linked into it, no declared function left undefined."""
+import os
+import re
+
+from tap import BUILD, SOURCE, done, ok, public_headers, run
+
+status, output = run(["nm", "-D", "--defined-only", os.path.join(BUILD, "libneap.so")])
+ok(status == 0, "nm reads libneap.so", output)
+rows = [line.split() for line in output.splitlines()]
+exported = {row[-1].split("@")[0] for row in rows if len(row) >= 3}
+exported.discard("NEAP_0")  # the version itself
+ok(len(exported) > 50, f"{len(exported)} names are exported", exported)
+strangers = sorted(name for name in exported if not name.startswith("neap_"))
+ok(not strangers, "every exported name starts with neap_", strangers)
+
+declared = set()
+for header in public_headers():
+    with open(os.path.join(SOURCE, "include/neap", header), encoding="utf-8") as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read().replace("\\\n", " "), flags=re.S)
+    text = re.sub(r"^ *#.*", "", text, flags=re.M)
+    for declaration in re.findall(r"(?:extern )?NEAP_PUBLIC\b([^;{]*)[;{]", text):
+        plain = re.sub(r"__attribute__\s*\(\(.*\)\)", "", declaration.replace("\n", " "))
+        match = re.search(r"(\w+)\s*(?:\(|$)", plain.strip())
+        declared.add(match.group(1))
+    types = re.findall(r"^NEAP_DECLARE_TYPE\((\w+)\)", text, re.M)
+    declared.update("neap_typeof_" + name for name in types)
+ok(len(declared) > 50, f"{len(declared)} names are declared", declared)
+ok(not declared - exported, "every declared name is exported", sorted(declared - exported))
+ok(not exported - declared, "every exported name is declared", sorted(exported - declared))
+
+status, output = run(["readelf", "-d", os.path.join(BUILD, "libneap.so")])
+ok("libneap.so.0" in output, "the SONAME carries the version of the interface", output)
+ok("TEXTREL" not in output, "no relocations in code", output)
+done()

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Polls. A stop point is where the world may be stopped; a quiescent point is where, besides, peeks
+ * end. The fast path of both is one load and one branch on the thread's request word.
+ *
+ * Implemented by safepoint.c. */
+#ifndef NP_THREADS_SAFEPOINT_H
+#define NP_THREADS_SAFEPOINT_H
+
+#include "threads/thread.h"
+
+void np_stop_point_slow(struct np_thread *thread) np_cold;
+/* Clears PENDING; the caller, which runs user code, sets it again if some is left. */
+void np_quiescent_point_slow(struct np_thread *thread) np_cold;
+
+/* Allocation's slow path and other internal loops: acknowledges stops, handshakes and the operation
+ * clock, runs the handlers that need no user code. Peeks and borrows survive. */
+static inline void np_stop_point(struct np_thread *thread)
+{
+    /* relaxed: the slow path reads again with acquire */
+    if (np_unlikely((np_load_relaxed(&thread->requests) & NP_REQUEST_AT_STOP_POINT) != 0))
+        np_stop_point_slow(thread);
+}
+
+/* neap_safepoint and its like: acknowledges both clocks too. Runs no user code itself; the caller
+ * does. */
+static inline void np_quiescent_point(struct np_thread *thread)
+{
+    /* relaxed: the slow path reads again with acquire */
+    if (np_unlikely(np_load_relaxed(&thread->requests) != 0))
+        np_quiescent_point_slow(thread);
+}
+
+/* Where the thread polls, for the watchdog: a code address (__builtin_return_address(0) of the
+ * public function). One store, before the poll. */
+static inline void np_poll_site(struct np_thread *thread, const void *site)
+{
+    np_store_relaxed(&thread->site, site); /* relaxed: read as a hint */
+}
+
+#endif

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What the checks share: which files belong to the tree, and how a complaint is reported."""
+import os
+import sys
+
+ROOT = os.environ.get("NEAP_ROOT") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FLOORS = ("base", "alloc", "threads", "runtime", "collector", "observe")
+C_FILES = (".c", ".h", ".cc", ".hpp")
+
+
+def files(*endings, under=("",)):
+    """Paths from the root, sorted, of the files with one of the endings; build trees left out."""
+    found = []
+    for top in under:
+        for folder, folders, names in os.walk(os.path.join(ROOT, top)):
+            at_root = os.path.samefile(folder, ROOT)
+            folders[:] = sorted(f for f in folders if f not in (".git", ".cache", "__pycache__")
+                                and not (at_root and f.startswith("build")))
+            for name in sorted(names):
+                path = os.path.relpath(os.path.join(folder, name), ROOT)
+                if not endings or name.endswith(endings):
+                    found.append(path)
+    return sorted(set(found))
+
+
+def text_of(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def exists(path):
+    return os.path.exists(os.path.join(ROOT, path))
+
+
+class Complaints:
+    """Collects "file:line: what" and turns them into an exit status."""
+
+    def __init__(self):
+        self.count = 0
+
+    MOST_SHOWN = int(os.environ.get("NEAP_COMPLAINTS", 40))
+
+    def add(self, path, line, what):
+        self.count += 1
+        if self.count <= self.MOST_SHOWN:
+            print(f"{path}:{line}: {what}" if line else f"{path}: {what}")
+
+    def exit(self):
+        if self.count > self.MOST_SHOWN:
+            print(f"... and {self.count - self.MOST_SHOWN} more")
+        sys.exit(1 if self.count else 0)
