@@ -121,6 +121,13 @@ int np_thread_attach(const char *name);
  * again. */
 void np_thread_detach(void);
 
+/* The thread's exit has detached it for good; only a destructor of another library's can ask. For
+ * one call of such a thread: return attaches it (as np_thread_attach), depart detaches it again.
+ */
+bool np_thread_has_exited(void);
+int np_thread_return(void);
+void np_thread_depart(void);
+
 /* Slots ever used are 1 .. np_thread_high(); np_thread_at(id) never moves. */
 uint32_t np_thread_high(void);
 struct np_thread *np_thread_at(uint16_t id);
