@@ -58,7 +58,8 @@ enum np_request {
     NP_REQUEST_BITS = 9,
     NP_REQUEST_ALL = (1 << NP_REQUEST_BITS) - 1,
     /* what a stop point can serve; the rest waits for a quiescent point and costs no slow path */
-    NP_REQUEST_AT_STOP_POINT = NP_REQUEST_ALL & ~(NP_REQUEST_PENDING | NP_REQUEST_PEEK)
+    NP_REQUEST_AT_STOP_POINT = NP_REQUEST_ALL & ~(NP_REQUEST_PENDING | NP_REQUEST_PEEK),
+    NP_REQUEST_AT_QUIESCENT = NP_REQUEST_ALL & ~NP_REQUEST_PENDING
 };
 
 enum np_clock { NP_CLOCK_OPERATION, NP_CLOCK_PEEK, NP_CLOCK_COUNT };
