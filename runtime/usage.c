@@ -12,17 +12,11 @@
 #include "runtime/header.h"
 #include "threads/thread.h"
 
-static bool alive; /* (x) written by the first init and the last shutdown */
+bool np_usage_now;
 
-bool np_usage_alive(void)
+void np_usage_set_alive(bool alive)
 {
-    return np_load_relaxed(
-        &alive); /* relaxed: a thread that attached saw init; others may not call */
-}
-
-void np_usage_set_alive(bool now_alive)
-{
-    np_store_relaxed(&alive, now_alive); /* relaxed: see np_usage_alive */
+    np_store_relaxed(&np_usage_now, alive); /* relaxed: see np_usage_alive */
 }
 
 bool np_usage_attach(void)

@@ -8,11 +8,17 @@
 
 #include <stdbool.h>
 
+#include "base/atomics.h"
 #include "base/tls.h"
 #include "neap/header.h"
 
 /* Between the first neap_init and the last neap_shutdown. */
-bool np_usage_alive(void);
+extern bool np_usage_now; /* (x) written by the first init and the last shutdown */
+static inline bool np_usage_alive(void)
+{
+    /* relaxed: a thread that attached saw init; others may not call */
+    return np_load_relaxed(&np_usage_now);
+}
 void np_usage_set_alive(bool alive);
 
 /* Attaches the caller if it is not and option auto_attach is on; false: it is as it was. */
