@@ -290,7 +290,7 @@ static np_noinline void release_otherwise(struct neap_header *header)
         return;
     if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && np_thread_has_exited() &&
         np_thread_return() == NEAP_OK) {
-        np_release(neap_header_of(object), NP_LOUD);
+        np_release(header, NP_LOUD);
         np_thread_depart();
         return;
     }
