@@ -16,11 +16,13 @@
 
 #include "base/check.h"
 #include "neap/object.h"
+#include "neap/status.h"
 #include "runtime/batch.h"
 #include "runtime/contend.h"
 #include "runtime/death.h"
 #include "runtime/deferred.h"
 #include "runtime/usage.h"
+#include "threads/thread.h"
 
 /* Dead: no owner, nothing counted, nothing queued. */
 static bool is_dead(uint32_t shared)
@@ -286,6 +288,12 @@ static np_noinline void release_otherwise(struct neap_header *header)
 {
     if (np_unlikely(!np_usage_alive()))
         return;
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && np_thread_has_exited() &&
+        np_thread_return() == NEAP_OK) {
+        np_release(header, NP_LOUD);
+        np_thread_depart();
+        return;
+    }
     np_usage_check("neap_release");
     np_release(header, NP_LOUD);
 }
