@@ -217,13 +217,13 @@ static bool expire_options(struct call *call, unsigned *ret_options)
 /* May at_ms take the place of the time the entry has? */
 static bool expire_allowed(unsigned options, int64_t now_ms, int64_t at_ms)
 {
-    if ((options & EXPIRE_NX) && now_ms != EXPIRY_NEVER)
+    if ((options & EXPIRE_NX) && now_ms != EXPIRY_NONE)
         return false;
-    if ((options & EXPIRE_XX) && now_ms == EXPIRY_NEVER)
+    if ((options & EXPIRE_XX) && now_ms == EXPIRY_NONE)
         return false;
-    if ((options & EXPIRE_GT) && at_ms <= now_ms)
+    if ((options & EXPIRE_GT) && (now_ms == EXPIRY_NONE || at_ms <= now_ms))
         return false; /* never is later than any time */
-    return !(options & EXPIRE_LT) || now_ms == EXPIRY_NEVER || at_ms < now_ms;
+    return !(options & EXPIRE_LT) || now_ms == EXPIRY_NONE || at_ms < now_ms;
 }
 
 static void expire(struct call *call, bool seconds, bool absolute)
@@ -280,7 +280,7 @@ static void time_left(struct call *call, bool seconds, bool absolute)
     struct key key = call_key(call, 1);
     struct entry *entry = keyspace_find(key);
     int64_t at_ms = entry == NULL ? -2 : keyspace_expiry(key, entry);
-    if (entry != NULL && at_ms == EXPIRY_NEVER)
+    if (entry != NULL && at_ms == EXPIRY_NONE)
         at_ms = -1;
     if (at_ms < 0) {
         reply_integer(call->reply, at_ms);
@@ -314,9 +314,9 @@ void command_persist(struct call *call)
 {
     struct key key = call_key(call, 1);
     struct entry *entry = keyspace_find(key);
-    bool timed = entry != NULL && keyspace_expiry(key, entry) != EXPIRY_NEVER;
+    bool timed = entry != NULL && keyspace_expiry(key, entry) != EXPIRY_NONE;
     if (timed)
-        keyspace_set_expiry(key, entry, EXPIRY_NEVER);
+        keyspace_set_expiry(key, entry, EXPIRY_NONE);
     reply_integer(call->reply, timed);
 }
 
