@@ -35,7 +35,7 @@ static inline void neap_auto_release_(void *variable)
 
 /* Before the declaration of a pointer to an object: the variable's reference, unless it is NULL, is
  * released when the scope ends; of several the last declared first. Initialise it. */
-#define NEAP_AUTO __attribute__((cleanup(neap_auto_release_)))
+#define NEAP_AUTO __attribute__((unused, cleanup(neap_auto_release_)))
 
 /* The value of a variable, whose reference becomes the taker's: the variable is NULL afterwards. */
 #define NEAP_STEAL(variable) \
