@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,6 +134,16 @@ uint64_t np_os_now_ns(void)
 int np_os_thread_id(void)
 {
     return (int)syscall(SYS_gettid);
+}
+
+void np_os_thread_name(char *ret_name, size_t bytes)
+{
+    char name[16] = ""; /* PR_GET_NAME writes no more */
+    int saved = errno;
+    if (prctl(PR_GET_NAME, name) != 0)
+        name[0] = '\0';
+    errno = saved;
+    snprintf(ret_name, bytes, "%s", name);
 }
 
 bool np_os_privileged(void)

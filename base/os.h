@@ -31,6 +31,8 @@ size_t np_os_resident_bytes(void); /* of this process; 0 when unknown */
 unsigned np_os_processors(void);
 uint64_t np_os_now_ns(void);
 int np_os_thread_id(void);
+/* What the system calls the calling thread; cut to bytes - 1, "" when unknown. */
+void np_os_thread_name(char *ret_name, size_t bytes);
 bool np_os_privileged(void); /* raised privilege: the environment is not to be trusted */
 
 /* Waits while *word == expected, at most timeout_ns (UINT64_MAX: for ever). May return early. */

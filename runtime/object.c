@@ -14,6 +14,7 @@
 #include "alloc/guard.h"
 #include "alloc/large.h"
 #include "base/check.h"
+#include "base/options.h"
 #include "runtime/collect_hooks.h"
 #include "runtime/death.h"
 #include "runtime/grace.h"
@@ -77,7 +78,11 @@ static void *take_large(size_t bytes)
 /* Any size; body is type->size * count + extra and, for arrays, a last word with the count. */
 static np_noinline void *new_general(const struct neap_type *type, size_t body_bytes, uint8_t flags)
 {
-    np_usage_check("neap_new");
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && !np_usage_attach()) {
+        if (np_options.auto_attach && np_tls.attached == 0)
+            return NULL; /* no memory for it */
+        np_usage_fail("neap_new");
+    }
     uint32_t index = np_load_acquire(&type->index); /* [MM-type-2] acquire: pairs with type.c */
     if (index == 0 && (index = np_type_register(type)) == 0)
         return NULL;

@@ -44,6 +44,10 @@
       "milliseconds an empty arena stays resident before its memory goes back to the system") \
     X(helper, 1, 0, 1, \
       "1: a background thread gives memory back and runs forgotten user code; 0: neap_tick does") \
+    X(auto_attach, 0, 0, 1, \
+      "1: a call from a thread that is not attached attaches it, until it exits; 0: it panics. " \
+      "Such " \
+      "a thread polls and blocks by the same rules as every other") \
     X(auto_defer, 0, 0, 1, \
       "1: an object that threads fight over becomes deferred by itself (neap_defer)") \
     X(deferred_limit, (uint64_t)64 << 20, 0, UINT64_MAX, \
