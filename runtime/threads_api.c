@@ -90,6 +90,7 @@ static np_cold void safepoint_slow(struct np_thread *thread)
     np_quiescent_point_slow(thread);
     if (np_tls.dying > 0)
         return; /* inside a dispose or finalizer: the outer loop goes on */
+    np_pending_take(thread);
     np_grace_poll(np_tls.local);
     np_contend_serve(np_tls.local);
     uint64_t budget = np_options.release_budget;

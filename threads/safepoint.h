@@ -10,8 +10,11 @@
 #include "threads/thread.h"
 
 void np_stop_point_slow(struct np_thread *thread) np_cold;
-/* Clears PENDING; the caller, which runs user code, sets it again if some is left. */
+/* Leaves PENDING alone: many callers run no user code, and who does takes it (np_pending_take). */
 void np_quiescent_point_slow(struct np_thread *thread) np_cold;
+
+/* Clears PENDING: the caller is about to run what is pending, and sets it again if some is left. */
+void np_pending_take(struct np_thread *thread);
 
 /* Allocation's slow path and other internal loops: acknowledges stops, handshakes and the operation
  * clock, runs the handlers that need no user code. Peeks and borrows survive. */
@@ -27,7 +30,7 @@ static inline void np_stop_point(struct np_thread *thread)
 static inline void np_quiescent_point(struct np_thread *thread)
 {
     /* relaxed: the slow path reads again with acquire */
-    if (np_unlikely(np_load_relaxed(&thread->requests) != 0))
+    if (np_unlikely((np_load_relaxed(&thread->requests) & NP_REQUEST_AT_QUIESCENT_POINT) != 0))
         np_quiescent_point_slow(thread);
 }
 

@@ -57,6 +57,8 @@ enum np_request {
     NP_REQUEST_AGAIN = 1 << 8,     /* some suspended slot missed a claim: look for it */
     NP_REQUEST_BITS = 9,
     NP_REQUEST_ALL = (1 << NP_REQUEST_BITS) - 1,
+    /* PENDING is for who runs user code: a safepoint, not a quiescent point that runs none */
+    NP_REQUEST_AT_QUIESCENT_POINT = NP_REQUEST_ALL & ~NP_REQUEST_PENDING,
     /* what a stop point can serve; the rest waits for a quiescent point and costs no slow path */
     NP_REQUEST_AT_STOP_POINT = NP_REQUEST_ALL & ~(NP_REQUEST_PENDING | NP_REQUEST_PEEK)
 };
