@@ -285,7 +285,7 @@ static size_t settle_deaths(struct np_thread *thread)
     size_t ran = 0;
     do {
         before_blocking(thread);
-        np_quiescent_point_slow(thread);
+        np_user_point_slow(thread);
         np_grace_poll(thread->local);
         ran += np_pending_run(SIZE_MAX);
         np_death_drain(thread->local, 0);

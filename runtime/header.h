@@ -57,6 +57,12 @@ static inline int32_t np_shared_count(uint32_t shared)
     return (int32_t)shared >> 5;
 }
 
+static inline uint16_t np_owner_of(const struct neap_header *header)
+{
+    /* relaxed: decides only which path runs; each path is right for a stale answer */
+    return np_load_relaxed(&header->owner);
+}
+
 static inline void *np_object_of(const struct neap_header *header)
 {
     return (void *)(uintptr_t)(header + 1);

@@ -57,10 +57,10 @@ void np_stop_point_slow(struct np_thread *thread)
 
 void np_quiescent_point_slow(struct np_thread *thread)
 {
-    poll_slow(thread, NP_REQUEST_AT_QUIESCENT_POINT, true);
+    poll_slow(thread, NP_REQUEST_AT_QUIESCENT, true);
 }
 
-void np_pending_take(struct np_thread *thread)
+void np_user_point_slow(struct np_thread *thread)
 {
-    (void)take_hints(thread, NP_REQUEST_PENDING);
+    poll_slow(thread, NP_REQUEST_ALL, true);
 }

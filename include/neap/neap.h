@@ -9,6 +9,7 @@
 #include <neap/options.h>
 #include <neap/runtime.h>
 #include <neap/thread.h>
+#include <neap/wait.h>
 #include <neap/type.h>
 #include <neap/object.h>
 #include <neap/slot.h>

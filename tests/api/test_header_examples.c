@@ -181,6 +181,36 @@ static void run_thread_example(void)
     close(ends[1]);
 }
 
+/* ---- <neap/wait.h> ---- */
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t filled;
+    int length;
+} the_queue = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}, *queue = &the_queue;
+
+static void *fill_queue(void *arg)
+{
+    neap_mutex_lock(&queue->mutex);
+    queue->length++;
+    pthread_cond_signal(&queue->filled);
+    pthread_mutex_unlock(&queue->mutex);
+    return arg;
+}
+
+static void wait_example(void)
+{
+    pthread_t thread;
+    if (neap_thread_create(&thread, "filler", fill_queue, NULL) != NEAP_OK)
+        bail("neap_thread_create");
+    neap_mutex_lock(&queue->mutex);
+    while (queue->length == 0)
+        neap_cond_wait(&queue->filled, &queue->mutex);
+    pthread_mutex_unlock(&queue->mutex);
+    is_int(queue->length, 1, "wait.h: waits until the queue is filled");
+    neap_thread_join(thread, NULL);
+}
+
 /* ---- <neap/lock.h> ---- */
 
 struct account {
@@ -213,6 +243,7 @@ static int runtime_example(void)
     list_example();
     discipline_example();
     run_thread_example();
+    wait_example();
     lock_example();
     struct neap_leaks *leaks;
     if (neap_shutdown(&leaks) != 0)
