@@ -194,7 +194,8 @@ VALUES = ["0", "1", "-1", "17", "abc", "", "9223372036854775807", "-922337203685
           "x" * 70, "a b", "\u00e4"]
 INDEXES = ["0", "1", "2", "-1", "-2", "5", "-100", "100", "x"]
 K = ["k1", "k2", "l1", "l2", "h1", "h2", "s1", "s2", "z1", "z2", "n1", "none"]
-STRING, NUMBER, LIST, HASH = ["k1", "k2", "k2", "l1"], ["n1", "n2", "k1", "h1"], ["l1", "l2", "l1", "s1"], ["h1", "h2", "h1", "z1"]
+STRING, NUMBER = ["k1", "k2", "k2", "l1"], ["n1", "n2", "k1", "h1"]
+LIST, HASH = ["l1", "l2", "l1", "s1"], ["h1", "h2", "h1", "z1"]
 SET, ZSET = ["s1", "s2", "s3", "k1"], ["z1", "z2", "z1", "s1"]
 LEX = ["lex", "lex", "lex", "nolex"]  # all scores alike, without which Redis leaves the order open
 V, I, N, E = VALUES, INDEXES, ["1", "2", "0", "-1", "3", "x"], ["LEFT", "RIGHT", "right", "x"]
@@ -206,7 +207,8 @@ F = ["100000", "-1", "x", "0", "9223372036854775807"]
 GRAMMAR = [tuple(row) for row in [
     ["GET", STRING], ["SET", STRING, V], ["SET", STRING, V, ["NX", "XX", "GET", "KEEPTTL", "x"]],
     ["SET", STRING, V, ["EX", "PX"], F],
-    ["SET", STRING, V, ["EXAT", "PXAT"], ["9223372036854775807", "x", "0", "-1", "9000000000000"]], ["SET", STRING, V, ["NX", "XX"], ["GET", "EX"]],
+    ["SET", STRING, V, ["EXAT", "PXAT"], ["9223372036854775807", "x", "0", "-1", "9000000000000"]],
+    ["SET", STRING, V, ["NX", "XX"], ["GET", "EX"]],
     ["SETNX", K, V], ["SETEX", STRING, F, V], ["PSETEX", STRING, F, V], ["GETSET", K, V], ["GETDEL", K],
     ["GETEX", K, ["PERSIST", "x"]], ["GETEX", STRING, ["EX", "PX"], F], ["MGET", K, K, K], ["MSET", STRING, V, K, V],
     ["MSET", K, V, K], ["MSETNX", K, V, K, V], ["STRLEN", K], ["APPEND", STRING, V],
@@ -239,7 +241,8 @@ GRAMMAR = [tuple(row) for row in [
     ["ZCOUNT", ZSET, S, S], ["ZLEXCOUNT", LEX, L, L], ["ZREMRANGEBYRANK", ZSET, I, I],
     ["ZREMRANGEBYSCORE", ZSET, S, S], ["ZREMRANGEBYLEX", LEX, L, L], ["ZSCAN", ZSET, "0", "COUNT", "1000"],
     ["DEL", K], ["DEL", K, K], ["UNLINK", K, K], ["EXISTS", K, K], ["TOUCH", K, K], ["TYPE", K], ["RENAME", K, K],
-    ["RENAMENX", K, K], ["COPY", K, K], ["COPY", K, K, ["REPLACE", "x"]], ["DBSIZE"], ["KEYS", ["*", "?1", "[kl]*", "x"]],
+    ["RENAMENX", K, K], ["COPY", K, K], ["COPY", K, K, ["REPLACE", "x"]], ["DBSIZE"],
+    ["KEYS", ["*", "?1", "[kl]*", "x"]],
     ["SCAN", "0", "COUNT", "1000"], ["SCAN", "0", "TYPE", ["list", "zset", "x"], "COUNT", "1000"],
     ["SCAN", "0", "MATCH", ["*1", "k?"], "COUNT", "1000"],
     ["EXPIRE", K, F], ["PEXPIRE", K, F], ["EXPIREAT", K, F], ["PEXPIREAT", K, F],

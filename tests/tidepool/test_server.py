@@ -336,6 +336,11 @@ def test_end():
                 same((stats["keys"], stats["leaked_objects"], stats["objects_after_drop"]),
                      (1010, 0, 0), "the keyspace was dropped and nothing is left")
                 same(stats["commands"]["set"], {"calls": 1000, "errors": 0}, "the report counts commands")
+                types = {row["type"]: row for row in stats["types"]}
+                same({name: row["keys"] for name, row in types.items()},
+                     {"string": 1000, "list": 10, "set": 0, "hash": 0, "zset": 0}, "and keys by type")
+                ok(32000 < types["string"]["bytes"] < 256000 and 16000 < types["list"]["bytes"] < 128000,
+                   "and their bytes (%d, %d)" % (types["string"]["bytes"], types["list"]["bytes"]))
     with Server(PROGRAM, check=False) as server:
         with server.connect() as client:
             for begin in range(0, 100000, 1000):
