@@ -249,6 +249,7 @@ static int first_init(const struct neap_options *options)
     if (status != NEAP_OK)
         return status;
     np_watchdog_set(np_options.safepoint_warn_ms * 1000000, NULL);
+    np_watchdog_set_backtrace(np_options.safepoint_backtrace != 0);
     np_usage_set_alive(true);
     np_helper_allow();
     status = np_thread_attach("main");

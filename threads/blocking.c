@@ -33,7 +33,7 @@ void np_blocking_enter(struct np_thread *thread)
     np_thread_hooks.before_blocking(thread);
     errno = saved;
     np_word_leave(thread, NP_BLOCKING, true);
-    np_tls.id = NEAP_OWNER_NOBODY;
+    np_tls_become_nobody();
 }
 
 void np_blocking_leave(struct np_thread *thread)
@@ -44,7 +44,7 @@ void np_blocking_leave(struct np_thread *thread)
     np_word_enter(thread);
     np_clock_note(thread, NP_CLOCK_OPERATION);
     np_clock_note(thread, NP_CLOCK_PEEK);
-    np_tls.id = thread->id;
+    np_tls_become(thread);
 }
 
 /* ---- parking ---- */

@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
+#include "threads/watchdog.h"
 
 static void publish(struct np_thread *thread, enum np_thread_state state)
 {
@@ -31,6 +32,8 @@ bool np_word_try_leave(struct np_thread *thread, enum np_thread_state state, boo
     }
     if (requests & NP_REQUEST_STOP)
         np_stop_settle(thread);
+    if (np_load_relaxed(&thread->caught)) /* relaxed: a report */
+        np_watchdog_caught(thread);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include <neap/status.h>
 #include <neap/options.h>
 #include <neap/runtime.h>
+#include <neap/site.h>
 #include <neap/thread.h>
 #include <neap/wait.h>
 #include <neap/type.h>
