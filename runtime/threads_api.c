@@ -102,7 +102,10 @@ void neap_safepoint_slow(void)
 
 void neap_safepoint_at(const struct neap_site *site)
 {
-    neap_safepoint_inline(site);
+    struct neap_poll_point *poll = np_tls.poll;
+    np_store_relaxed(&poll->site, site); /* relaxed, both: see neap_safepoint_inline */
+    if (np_unlikely(!np_is_zero_relaxed(&poll->requests)))
+        neap_safepoint_slow();
 }
 
 /* For callers by address: the macro gives a site. */
