@@ -14,7 +14,6 @@
  */
 #include "threads/blocking.h"
 
-#include <errno.h>
 #include <sched.h>
 
 #include "base/check.h"
@@ -29,9 +28,7 @@ void np_blocking_enter(struct np_thread *thread)
 {
     if (thread->blocking_depth++ > 0)
         return;
-    int saved = errno;
     np_thread_hooks.before_blocking(thread);
-    errno = saved;
     np_word_leave(thread, NP_BLOCKING, true);
     np_tls_become_nobody();
 }

@@ -108,7 +108,7 @@ struct np_thread_hooks {
      * DETACHED was published. */
     void (*detaching)(struct np_thread *thread);
     bool (*has_work)(struct np_thread *thread); /* queues not empty: look again before blocking */
-    /* Flushes batches, drains queues; no user code. Before every blocking region. */
+    /* Flushes batches, drains queues; no user code. Before every blocking region; keeps errno. */
     void (*before_blocking)(struct np_thread *thread);
     void (*handler[NP_REQUEST_BITS])(struct np_thread *thread); /* by bit number */
 };

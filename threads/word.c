@@ -4,8 +4,6 @@
  */
 #include "threads/word.h"
 
-#include <errno.h>
-
 #include "base/os.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
@@ -41,11 +39,8 @@ void np_word_leave(struct np_thread *thread, enum np_thread_state state, bool lo
 {
     while (!np_word_try_leave(thread, state, look)) {
         np_handshake_serve(thread);
-        if (look) {
-            int saved = errno;
+        if (look)
             np_thread_hooks.before_blocking(thread);
-            errno = saved;
-        }
     }
 }
 

@@ -21,5 +21,6 @@
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+#include <neap/stops.h>
 
 #endif

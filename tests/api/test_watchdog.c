@@ -126,6 +126,13 @@ static void start(uint64_t warn_ms, bool backtrace)
     close(errors[1]);
 }
 
+static uint64_t late_threads(void)
+{
+    struct neap_stop_stats stats;
+    neap_stop_stats_get(NEAP_STOP_COLLECT, &stats);
+    return stats.late_threads;
+}
+
 static void end(pthread_t reader)
 {
     neap_shutdown(NULL);
@@ -166,11 +173,13 @@ int main(void)
     plan_lazy();
     unsetenv("NEAP_OPTIONS");
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        uint64_t before = late_threads();
         catch_output(&ways[i], poll_once, false);
         ok(has("thread \"forgetful\" ("), "the thread is named");
         snprintf(place, sizeof place, "test_watchdog.c:%d (poll_once)", poll_line);
         ok(has(place), "with file, line and function of its last poll");
         ok(has(ways[i].remedy) || has("A mutex that is held"), "and the remedy");
+        ok(late_threads() > before, "and counted");
         ok(!has("is back"), "no stack is printed unless asked for");
         diag("%s", text);
     }
