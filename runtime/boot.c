@@ -32,6 +32,7 @@
 #include "runtime/helper.h"
 #include "runtime/leaks.h"
 #include "runtime/pending.h"
+#include "runtime/string.h"
 #include "runtime/usage.h"
 #include "runtime/watch.h"
 #include "threads/address_lock.h"
@@ -243,6 +244,7 @@ static void stop_floors(void)
     np_collect_hooks = (struct np_collect_hooks){NULL, NULL};
     np_collector_fini();
     np_deferred_fini();
+    np_string_fini();
     np_watch_fini();
     np_address_locks_fini();
     np_threads_fini();

@@ -17,7 +17,9 @@
 #include <neap/discipline.h>
 #include <neap/weak.h>
 #include <neap/block.h>
+#include <neap/string.h>
 #include <neap/list.h>
+#include <neap/scope.h>
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>

@@ -59,7 +59,10 @@
     X(safepoint_backtrace, 0, 0, 1, \
       "1: a thread that was named prints its stack when it polls at last, for addr2line") \
     X(fail_nth, 0, 0, UINT64_MAX, \
-      "fault injection: the n-th allocation from now fails, once; 0: none")
+      "fault injection: the n-th allocation from now fails, once; 0: none") \
+    X(guard_sample, 0, 0, UINT64_MAX, \
+      "one in so many refills of untyped blocks gives one that ends at a page nobody may touch; " \
+      "0: none (1000 in debug builds)")
 
 struct neap_options {
     size_t
