@@ -5,20 +5,19 @@
 
 #ifdef NP_PLANT
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#    include <stdio.h>
+#    include <stdlib.h>
+#    include <string.h>
 
-#include "base/atomics.h"
-#include "base/check.h"
+#    include "base/atomics.h"
+#    include "base/check.h"
 
 static const struct {
     const char *name, *sentence;
     uint32_t one_in;
-} plants[] = {
-    {"", "", 1},
-#    define ROW(name, one_in, sentence) {#name, sentence, one_in},
-    NP_PLANTS(ROW)
+} plants[] = {{"", "", 1},
+#    define ROW(name, one_in, sentence) {#    name, sentence, one_in},
+              NP_PLANTS(ROW)
 #    undef ROW
 };
 

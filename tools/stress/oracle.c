@@ -270,6 +270,7 @@ struct node *object_make(enum kind kind, uint32_t more)
     record->serial = serial;
     record->object = object;
     record->immortal = false;
+    record->home = 0;
     atomic_store_explicit(&record->deferred, false, memory_order_relaxed);
     record->edge_count = slots_of(object, more);
     record->edges = record->edge_count <= INLINE_EDGES
