@@ -12,11 +12,15 @@
 
 enum { MOST = 2000 };
 
+static void check_range(const char *name, uint64_t value, uint64_t least, uint64_t most)
+{
+    fuzz_check(value >= least && value <= most, "%s is %" PRIu64, name, value);
+}
+
 static void check_ranges(void)
 {
 #define CHECK_RANGE(name, default_value, least, most, sentence) \
-    fuzz_check(np_options.name >= (uint64_t)(least) && np_options.name <= (uint64_t)(most), \
-               #name " is %" PRIu64, np_options.name);
+    check_range(#name, np_options.name, least, most);
     NEAP_OPTIONS_TABLE(CHECK_RANGE)
 #undef CHECK_RANGE
 }
