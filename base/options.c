@@ -167,7 +167,7 @@ int np_options_load(const struct neap_options *given, const char *text, char *er
     }
     if (text != NULL && read_text(&options, text, error, error_bytes) != 0)
         return -1;
-    if (options.perturb != 0 && NP_CHECK_LEVEL == 0) {
+    if (options.perturb != 0 && !NP_PERTURB) {
         snprintf(error, error_bytes, "option perturb needs a build with -Dchecks=debug");
         return -1;
     }

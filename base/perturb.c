@@ -11,7 +11,7 @@
 #include "base/os.h"
 #include "base/tls.h"
 
-#if NP_CHECK_LEVEL >= 1
+#if NP_PERTURB
 
 enum { GENERATORS = 64 };
 

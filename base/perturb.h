@@ -2,12 +2,19 @@
  *
  * Perturbation points: the windows of the lock-free protocols, by name. Where option perturb is
  * set, a thread that comes by may spin, yield or sleep there, at random, so that windows of
- * nanoseconds become wide enough to be hit. Compiled in debug builds; nothing in others. */
+ * nanoseconds become wide enough to be hit. Compiled in debug builds and, without what those check,
+ * in builds with planted bugs (plant.h); nothing in others. */
 #ifndef NP_BASE_PERTURB_H
 #define NP_BASE_PERTURB_H
 
 #include "base/atomics.h"
 #include "base/check.h"
+
+#if NP_CHECK_LEVEL >= 1 || defined(NP_PLANT)
+#    define NP_PERTURB 1
+#else
+#    define NP_PERTURB 0
+#endif
 
 /* X(name, what is about to happen to others meanwhile) */
 #define NP_PERTURB_POINTS(X) \
@@ -52,7 +59,7 @@ enum np_perturb_point {
         NP_PERTURB_COUNT
 };
 
-#if NP_CHECK_LEVEL >= 1
+#if NP_PERTURB
 extern uint32_t np_perturb_rate; /* (x) of 1,000 passes, those that wait; 0: off */
 
 void np_perturb_at(enum np_perturb_point point) np_cold;

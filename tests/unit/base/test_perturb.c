@@ -18,9 +18,9 @@ static int load(const char *text, char *error, size_t error_bytes)
 static void test_reading(void)
 {
     char error[200] = "";
-    int expected = NP_CHECK_LEVEL > 0 ? 0 : -1;
+    int expected = NP_PERTURB ? 0 : -1;
     is_int(load("perturb=7:20", error, sizeof error), expected, "SEED:RATE is read");
-    if (NP_CHECK_LEVEL > 0)
+    if (NP_PERTURB)
         is_int((long long)np_options.perturb, (7LL << 32) + 20, "seed above, rate below");
     else
         ok(strstr(error, "checks=debug") != NULL, "and refused in a build without points");
@@ -46,7 +46,7 @@ static void test_waiting(void)
         np_perturb(slot_read);
     }
     uint64_t later = np_perturb_hits(NP_PERTURB_slot_read);
-    if (NP_CHECK_LEVEL > 0)
+    if (NP_PERTURB)
         ok(hits > PASSES / 1000 * RATE / 2 && hits < PASSES / 1000 * RATE * 2,
            "%llu of %d passes waited at a rate of %d in 1,000", (unsigned long long)hits, PASSES,
            RATE);
