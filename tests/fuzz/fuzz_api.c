@@ -118,23 +118,18 @@ static void compare(bool exact)
     }
 }
 
-/* What a younger collection may or may not have found is found out from neap. */
+/* What a younger collection found is learnt from neap: what those objects held is given back. */
 static void follow_collection(void)
 {
-    bool changed = true;
-    while (changed) {
-        changed = false;
-        for (unsigned i = 1; i <= made; i++) {
-            if (objects[i].alive || objects[i].count == 0)
-                continue;
-            objects[i].count = 0;
-            for (unsigned j = 0; j < SLOTS; j++) {
-                unsigned child = objects[i].slots[j];
-                objects[i].slots[j] = 0;
-                if (child != 0 && objects[child].count > 0)
-                    objects[child].count--;
-            }
-            changed = true;
+    for (unsigned i = 1; i <= made; i++) {
+        if (objects[i].alive)
+            continue;
+        objects[i].count = 0;
+        for (unsigned j = 0; j < SLOTS; j++) {
+            unsigned child = objects[i].slots[j];
+            objects[i].slots[j] = 0;
+            if (child != 0 && objects[child].alive)
+                objects[child].count--;
         }
     }
 }
