@@ -8,6 +8,7 @@
 #include <neap/status.h>
 #include <neap/options.h>
 #include <neap/runtime.h>
+#include <neap/site.h>
 #include <neap/thread.h>
 #include <neap/wait.h>
 #include <neap/type.h>
@@ -23,5 +24,6 @@
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+#include <neap/stops.h>
 
 #endif
