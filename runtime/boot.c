@@ -91,35 +91,39 @@ static void drain_queues(struct np_thread *thread)
     np_heap_drain_remote(thread->heap);
 }
 
-/* The usual case of a thread that is about to sleep. */
+/* The usual case of a thread that is about to sleep. What others have queued for it is looked at
+ * after it published that it sleeps, and drained by the handlers. */
 static bool is_settled(struct np_thread *thread)
 {
     const struct np_local *local = thread->local;
     return !np_batch_is_open(local) && np_death_is_empty(local) && np_pending_count() == 0 &&
-           np_grace_bytes() == 0 && !np_batch_has_queued(thread->local) &&
-           np_heap_is_settled(thread->heap);
+           np_grace_bytes() == 0 && np_heap_is_settled(thread->heap);
 }
 
-static void before_blocking(struct np_thread *thread)
+static np_noinline void settle_before_blocking(struct np_thread *thread)
 {
-    if (np_likely(is_settled(thread)))
-        return;
     int saved = errno;
     flush(thread);
-    drain_queues(thread);
     np_grace_abandon(thread->local); /* others may poll while this thread sleeps */
     if (np_pending_count() > 0 || np_grace_bytes() > 0 || !np_death_is_empty(thread->local))
         np_helper_wake(); /* nobody else may come by */
     errno = saved;
 }
 
+static void before_blocking(struct np_thread *thread)
+{
+    if (np_unlikely(!is_settled(thread)))
+        settle_before_blocking(thread);
+}
+
 /* A thread that leaves for good has no later poll: what it merged while it left must be dead and
  * gone too. */
 static bool has_work(struct np_thread *thread)
 {
-    bool leaving = thread == np_tls.thread && thread->blocking_depth == 0;
-    return np_batch_has_queued(thread->local) || np_heap_has_remote(thread->heap) ||
-           (leaving && !np_death_is_empty(thread->local));
+    if (np_unlikely(np_batch_has_queued(thread->local) || np_heap_has_remote(thread->heap)))
+        return true;
+    bool leaving = thread->blocking_depth == 0 && thread == np_tls.thread;
+    return leaving && !np_death_is_empty(thread->local);
 }
 
 /* Everything that is pending runs here; what the user code of one round makes, the next round
@@ -128,6 +132,7 @@ static void detaching(struct np_thread *thread)
 {
     bool done;
     do {
+        drain_queues(thread);
         before_blocking(thread);
         np_contend_serve(thread->local);
         np_grace_poll(thread->local);
@@ -302,6 +307,7 @@ static size_t settle_deaths(struct np_thread *thread)
 {
     size_t ran = 0;
     do {
+        drain_queues(thread);
         before_blocking(thread);
         np_user_point_slow(thread);
         np_grace_poll(thread->local);

@@ -204,12 +204,6 @@ static struct neap_header *next_of(struct np_local *local, bool plain_only, bool
 
 /* ---- the lists ---- */
 
-bool np_death_is_empty(const struct np_local *local)
-{
-    return local->partial == NULL && local->dying[NP_DYING_PLAIN] == NULL &&
-           local->dying[NP_DYING_USER] == NULL && local->dying[NP_DYING_PROMPT] == NULL;
-}
-
 /* A budget as callers and options give it: 0 is all. */
 static uint64_t all_if_0(uint64_t budget)
 {

@@ -136,7 +136,8 @@ size_t neap_run_pending(size_t most)
 
 void neap_blocking_enter(void)
 {
-    if (np_tls.id == NEAP_OWNER_NOBODY && np_tls.attached == 0)
+    /* not the id too: leaving has just written it, and both in one load would wait for that */
+    if (np_unlikely(np_tls.attached == 0))
         np_usage_fail("neap_blocking_enter");
     np_blocking_enter(np_tls.thread);
 }

@@ -27,7 +27,7 @@
 
 void np_blocking_enter(struct np_thread *thread)
 {
-    if (thread->blocking_depth++ > 0)
+    if (np_unlikely(thread->blocking_depth++ > 0))
         return;
     np_thread_hooks.before_blocking(thread);
     np_word_leave(thread, NP_BLOCKING, true);
@@ -40,8 +40,7 @@ void np_blocking_leave(struct np_thread *thread)
     if (--thread->blocking_depth > 0)
         return;
     np_word_enter(thread);
-    np_clock_note(thread, NP_CLOCK_OPERATION);
-    np_clock_note(thread, NP_CLOCK_PEEK);
+    np_clock_note_both(thread);
     np_tls_become(thread);
 }
 
