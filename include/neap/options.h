@@ -60,7 +60,11 @@
       "fault injection: the n-th allocation from now fails, once; 0: none") \
     X(guard_sample, 0, 0, UINT64_MAX, \
       "one in so many refills of untyped blocks gives one that ends at a page nobody may touch; " \
-      "0: none (1000 in debug builds)")
+      "0: none (1000 in debug builds)") \
+    X(fail_one_in, 0, 0, UINT64_MAX, \
+      "fault injection: each allocation fails with the probability of one in so many; 0: none") \
+    X(fail_seed, 1, 0, UINT64_MAX, \
+      "what fail_one_in draws from: the same seed fails the same allocations of a single thread")
 
 struct neap_options {
     size_t
