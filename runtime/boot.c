@@ -262,13 +262,13 @@ static int first_init(const struct neap_options *options)
     np_watchdog_set(np_options.safepoint_warn_ms * 1000000, NULL);
     np_watchdog_set_backtrace(np_options.safepoint_backtrace != 0);
     np_usage_set_alive(true);
-    np_helper_allow();
     status = np_thread_attach("main");
     if (status != NEAP_OK) {
         np_usage_set_alive(false);
         stop_floors();
         return status;
     }
+    np_helper_allow(); /* no earlier: a start that fails would leave it allowed */
     return NEAP_OK;
 }
 
