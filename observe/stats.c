@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc/stats.h"
+#include "base/fault.h"
 #include "base/os.h"
 #include "neap/gc.h"
 #include "neap/status.h"
@@ -34,6 +35,7 @@ void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats_bytes)
         stats.stuck_objects = np_stuck_count();
         stats.pending_items = np_pending_count();
     }
+    stats.injected_faults = np_fault_count();
     stats.resident_bytes = np_os_resident_bytes();
     memset(ret_stats, 0, stats_bytes);
     memcpy(ret_stats, &stats, stats_bytes < sizeof stats ? stats_bytes : sizeof stats);

@@ -16,6 +16,7 @@
 #include "alloc/heap.h"
 #include "alloc/large.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "collector/collector.h"
@@ -198,23 +199,13 @@ static void operation_ask(uint64_t tag)
     np_clock_ask(NP_CLOCK_OPERATION, tag);
 }
 
-static uint64_t fail_countdown; /* (x) allocations until one fails; 0: none */
-
-static bool may_fail(void)
-{
-    /* relaxed: a count */
-    if (np_likely(np_load_relaxed(&fail_countdown) == 0))
-        return false;
-    return np_fetch_add_relaxed(&fail_countdown, (uint64_t)-1) == 1;
-}
-
 static const struct np_alloc_hooks alloc_hooks = {
     .claim = claim,
     .clock_tag = operation_tag,
     .clock_passed = operation_passed,
     .clock_ask = operation_ask,
     .idle = np_helper_wake,
-    .may_fail = may_fail,
+    .may_fail = np_fault,
 };
 
 /* ---- collector ---- */
@@ -256,6 +247,7 @@ static void stop_floors(void)
     np_threads_fini();
     np_batch_free_all();
     np_alloc_fini();
+    np_fault_disarm();
 }
 
 static int first_init(const struct neap_options *options)
@@ -267,20 +259,22 @@ static int first_init(const struct neap_options *options)
             fprintf(stderr, "neap: NEAP_OPTIONS: %s\n", error);
         return NEAP_EINVAL;
     }
+    np_fault_arm(np_options.fail_nth, np_options.fail_one_in, np_options.fail_seed);
     int status = start_floors();
-    if (status != NEAP_OK)
+    if (status != NEAP_OK) {
+        np_fault_disarm();
         return status;
+    }
     np_watchdog_set(np_options.safepoint_warn_ms * 1000000, NULL);
     np_watchdog_set_backtrace(np_options.safepoint_backtrace != 0);
     np_usage_set_alive(true);
-    np_helper_allow();
     status = np_thread_attach("main");
     if (status != NEAP_OK) {
         np_usage_set_alive(false);
         stop_floors();
         return status;
     }
-    np_store_relaxed(&fail_countdown, np_options.fail_nth); /* relaxed: no other thread yet */
+    np_helper_allow(); /* no earlier: a start that fails would leave it allowed */
     return NEAP_OK;
 }
 
@@ -321,10 +315,12 @@ static size_t settle_deaths(struct np_thread *thread)
 static void settle_everything(void)
 {
     for (unsigned round = 0; round < 100; round++) {
+        uint64_t faults = np_fault_count(); /* a round that lacked memory proves nothing */
         size_t ran = settle_deaths(np_tls.thread);
         ptrdiff_t found = neap_collect(2);
         ran += settle_deaths(np_tls.thread);
-        if (found == 0 && ran == 0 && np_pending_count() == 0 && np_grace_bytes() == 0)
+        if (found == 0 && faults == np_fault_count() && ran == 0 && np_pending_count() == 0 &&
+            np_grace_bytes() == 0)
             return;
     }
 }
