@@ -49,6 +49,7 @@
 #include "collector/plan.h"
 #include "collector/report.h"
 #include "collector/saved.h"
+#include "collector/scan.h"
 #include "collector/trace.h"
 #include "collector/verify.h"
 #include "neap/gc.h"
@@ -80,7 +81,7 @@ int np_collector_init(void)
     np_pacing_init();
     np_report_init();
     if (np_side_init() == 0 && np_universe_init() == 0 && np_plan_init() == 0 &&
-        np_trace_init(STACK_ENTRIES) == 0 && np_known_init() == 0) {
+        np_trace_init(STACK_ENTRIES) == 0 && np_scan_init() == 0 && np_known_init() == 0) {
         np_count_init();
         return 0;
     }
@@ -94,6 +95,7 @@ void np_collector_fini(void)
     np_known_fini();
     np_count_fini();
     np_events_fini();
+    np_scan_fini();
     np_trace_fini();
     np_plan_fini();
     np_universe_fini();
