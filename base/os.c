@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
  * Linux. Memory is reserved readable and writable without a charge (MAP_NORESERVE), so a region is
- * one mapping for its whole life: nothing is ever split by mprotect or a partial munmap. */
+ * one mapping for its whole life: nothing is ever split by mprotect or a partial munmap, but the
+ * few pages of alloc/sample.c. */
 #include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +57,24 @@ void np_os_give_back(void *address, size_t bytes)
     int saved = errno;
     madvise(address, bytes, MADV_DONTNEED);
     errno = saved;
+}
+
+static void protect(void *address, size_t bytes, int protection)
+{
+    int saved = errno;
+    np_check(mprotect(address, bytes, protection) == 0, "the system refuses to change %zu bytes",
+             bytes);
+    errno = saved;
+}
+
+void np_os_close(void *address, size_t bytes)
+{
+    protect(address, bytes, PROT_NONE);
+}
+
+void np_os_open(void *address, size_t bytes)
+{
+    protect(address, bytes, PROT_READ | PROT_WRITE);
 }
 
 void np_os_prefer_huge(void *address, size_t bytes)
@@ -113,6 +136,47 @@ uint64_t np_os_now_ns(void)
 int np_os_thread_id(void)
 {
     return (int)syscall(SYS_gettid);
+}
+
+void np_os_thread_name(char *ret_name, size_t bytes)
+{
+    char name[16] = ""; /* PR_GET_NAME writes no more */
+    int saved = errno;
+    if (prctl(PR_GET_NAME, name) != 0)
+        name[0] = '\0';
+    errno = saved;
+    snprintf(ret_name, bytes, "%s", name);
+}
+
+static bool read_task_file(int thread_id, const char *name, char *text, size_t bytes)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", thread_id, name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    ssize_t length = read(file, text, bytes - 1);
+    close(file);
+    text[length > 0 ? length : 0] = '\0';
+    return length > 0;
+}
+
+enum np_os_activity np_os_thread_activity(int thread_id)
+{
+    char text[512];
+    int saved = errno;
+    enum np_os_activity activity = NP_OS_UNKNOWN;
+    if (read_task_file(thread_id, "syscall", text, sizeof text)) {
+        activity = strncmp(text, "running", 7) == 0 ? NP_OS_RUNS
+                   : atoi(text) == SYS_futex        ? NP_OS_WAITS_FOR_LOCK
+                                                    : NP_OS_SLEEPS;
+    } else if (read_task_file(thread_id, "stat", text, sizeof text)) {
+        const char *state = strrchr(text, ')'); /* the name before it may hold anything */
+        if (state != NULL && state[1] == ' ')
+            activity = state[2] == 'R' ? NP_OS_RUNS : state[2] == 'S' ? NP_OS_SLEEPS : activity;
+    }
+    errno = saved;
+    return activity;
 }
 
 bool np_os_privileged(void)

@@ -7,6 +7,7 @@
 #include "collector/garbage.h"
 
 #include "base/os.h"
+#include "base/plant.h"
 #include "collector/count.h"
 #include "collector/events.h"
 #include "collector/saved.h"
@@ -329,6 +330,12 @@ static inline void release_leaving(struct neap_visitor *visitor, void **slot)
 
 static void release_children(struct neap_header *header, struct leaving *leaving)
 {
+    const struct np_piecemeal *piecemeal = np_piecemeal_of(type_of(header));
+    if (piecemeal != NULL) {
+        uint64_t all = UINT64_MAX; /* releasing a member does nothing: it is condemned */
+        (void)piecemeal->release(np_object_of(header), &all, leaving->manner);
+        return;
+    }
     np_visit_object(header, type_of(header), &leaving->visitor, release_leaving);
 }
 
@@ -406,6 +413,8 @@ void np_garbage_dispose(struct np_garbage *garbage)
         np_events_print_object(header, true);
         if (type_of(header)->dispose != NULL)
             type_of(header)->dispose(np_object_of(header));
+        if (np_planted(free_before_dispose) && garbage->count > 1)
+            np_object_free(header);
     }
     for (size_t i = 0; i < garbage->count; i++) {
         struct neap_header *header = garbage->members[i];

@@ -12,7 +12,10 @@
 
 #include "alloc/pool.h"
 #include "base/options.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "runtime/death.h"
+#include "runtime/retire.h"
 #include "threads/clock.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,7 +41,7 @@ static struct neap_header *detach_first(struct neap_header **list)
 static void advance(struct np_grace *grace)
 {
     if (grace->waiting != NULL) {
-        if (!np_clock_passed(NP_CLOCK_PEEK, grace->tag))
+        if (!np_clock_passed(NP_CLOCK_PEEK, grace->tag) && !np_planted(skip_peek_grace))
             return;
         while (grace->waiting != NULL) {
             struct neap_header *header = detach_first(&grace->waiting);
@@ -50,6 +53,7 @@ static void advance(struct np_grace *grace)
     if (grace->gathering != NULL) {
         np_store_relaxed(&grace->waiting, grace->gathering);
         np_store_relaxed(&grace->gathering, NULL);
+        np_perturb(grace_tag);
         grace->tag = np_clock_tag(NP_CLOCK_PEEK);
         np_clock_ask(NP_CLOCK_PEEK, grace->tag);
     }
@@ -95,6 +99,7 @@ void np_grace_add(struct neap_header *header)
 
 void np_grace_poll(struct np_local *local)
 {
+    np_retire_poll(local);
     if (!is_empty(&local->grace)) {
         advance(&local->grace);
         if (!is_empty(&local->grace))
@@ -110,6 +115,7 @@ void np_grace_poll(struct np_local *local)
 
 void np_grace_abandon(struct np_local *local)
 {
+    np_retire_abandon(local);
     if (is_empty(&local->grace))
         return;
     pthread_mutex_lock(&lock);
@@ -122,5 +128,5 @@ void np_grace_abandon(struct np_local *local)
 
 size_t np_grace_bytes(void)
 {
-    return np_load_relaxed(&waiting_bytes); /* relaxed: a hint */
+    return np_load_relaxed(&waiting_bytes) + np_retire_bytes(); /* relaxed: a hint */
 }

@@ -11,8 +11,11 @@
 
 #include <string.h>
 
+#include "alloc/arena.h"
+#include "alloc/guard.h"
 #include "alloc/large.h"
 #include "base/check.h"
+#include "base/options.h"
 #include "runtime/collect_hooks.h"
 #include "runtime/death.h"
 #include "runtime/grace.h"
@@ -42,9 +45,13 @@ static void serve_stop_point(void)
 {
     np_stop_point(np_tls.thread);
     np_grace_poll(np_tls.local);
+    if (np_unlikely(np_options.eager_grace)) {
+        np_large_reclaim();
+        np_arena_sweep();
+    }
     if (np_tls.dying == 0)
         np_death_drain_plain(np_tls.local, DEATHS_PER_REFILL);
-    if (np_tls.heap->debt && np_collect_hooks.serve_debt != NULL)
+    if ((np_tls.heap->debt || np_options.eager_collect) && np_collect_hooks.serve_debt != NULL)
         np_collect_hooks.serve_debt(np_tls.heap);
 }
 
@@ -76,7 +83,11 @@ static void *take_large(size_t bytes)
 /* Any size; body is type->size * count + extra and, for arrays, a last word with the count. */
 static np_noinline void *new_general(const struct neap_type *type, size_t body_bytes, uint8_t flags)
 {
-    np_usage_check("neap_new");
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && !np_usage_attach()) {
+        if (np_options.auto_attach && np_tls.attached == 0)
+            return NULL; /* no memory for it */
+        np_usage_fail("neap_new");
+    }
     uint32_t index = np_load_acquire(&type->index); /* [MM-type-2] acquire: pairs with type.c */
     if (index == 0 && (index = np_type_register(type)) == 0)
         return NULL;
@@ -99,6 +110,8 @@ static np_noinline void *new_general(const struct neap_type *type, size_t body_b
         if (header == NULL)
             header = take_small(class_index);
         if (header != NULL) {
+            if (NP_GUARD)
+                np_guard_take_object(header);
             size_t block_bytes = np_pool_of(header)->block_bytes;
             memset(header + 1, 0, block_bytes - sizeof *header);
         }
@@ -132,6 +145,8 @@ void *neap_object_new(const struct neap_type *type, size_t extra_bytes)
         if (header == NULL)
             return NULL;
     }
+    if (NP_GUARD)
+        np_guard_take_object(header);
     memset(header + 1, 0, ((size_t)type->size + 7) & ~(size_t)7);
     write_header(header, index, type->birth);
     return np_object_of(header);

@@ -14,10 +14,10 @@
  */
 #include "threads/blocking.h"
 
-#include <errno.h>
 #include <sched.h>
 
 #include "base/check.h"
+#include "base/perturb.h"
 #include "threads/clock.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
@@ -29,11 +29,9 @@ void np_blocking_enter(struct np_thread *thread)
 {
     if (thread->blocking_depth++ > 0)
         return;
-    int saved = errno;
     np_thread_hooks.before_blocking(thread);
-    errno = saved;
     np_word_leave(thread, NP_BLOCKING, true);
-    np_tls.id = NEAP_OWNER_NOBODY;
+    np_tls_become_nobody();
 }
 
 void np_blocking_leave(struct np_thread *thread)
@@ -44,7 +42,7 @@ void np_blocking_leave(struct np_thread *thread)
     np_word_enter(thread);
     np_clock_note(thread, NP_CLOCK_OPERATION);
     np_clock_note(thread, NP_CLOCK_PEEK);
-    np_tls.id = thread->id;
+    np_tls_become(thread);
 }
 
 /* ---- parking ---- */
@@ -130,6 +128,7 @@ bool np_thread_claim(struct np_thread *thread)
     }
     if (running)
         np_tls.thread->claims++;
+    np_perturb(claimed);
     return true;
 }
 
@@ -170,6 +169,7 @@ void np_thread_unclaim(struct np_thread *thread)
     bool running = is_running();
     for (;;) {
         uint32_t before = drop_claim(thread);
+        np_perturb(unclaimed);
         if (running)
             np_tls.thread->claims--;
         if (np_world_is_stopped())

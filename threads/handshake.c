@@ -9,7 +9,9 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "threads/blocking.h"
+#include "threads/stop_stats.h"
 #include "threads/turnstile.h"
 #include "threads/watchdog.h"
 #include "threads/word.h"
@@ -55,7 +57,9 @@ void np_handshake(void (*function)(struct np_thread *thread, void *arg), void *a
     np_check(self != NULL && np_tls.id != NEAP_OWNER_NOBODY, "not attached, or blocking");
     np_check(!np_world_is_stopped(), "a handshake in a stopped world would wait for ever");
     np_assert(self->claims == 0 && np_tls.operation == 0);
+    uint64_t asked_ns = np_os_now_ns();
     np_turnstile_enter(&handshake.turnstile, self);
+    uint64_t began_ns = np_os_now_ns();
     handshake.function = function;
     handshake.arg = arg;
     np_store_relaxed(&handshake.pending, 1); /* relaxed: nobody answers before a token is set */
@@ -68,6 +72,7 @@ void np_handshake(void (*function)(struct np_thread *thread, void *arg), void *a
             continue;
         np_fetch_add_relaxed(&handshake.pending, 1); /* relaxed: the token publishes it */
         np_thread_request(thread, NP_REQUEST_HANDSHAKE);
+        np_perturb(handshake);
         if (np_thread_claim(thread)) {
             np_handshake_serve(thread);
             np_thread_unclaim(thread);
@@ -75,6 +80,7 @@ void np_handshake(void (*function)(struct np_thread *thread, void *arg), void *a
     }
     if (!answered())
         await_all(self);
+    np_stop_stats_note_handshake(began_ns - asked_ns, np_os_now_ns() - began_ns);
     np_turnstile_leave(&handshake.turnstile);
 }
 

@@ -44,6 +44,10 @@
       "milliseconds an empty arena stays resident before its memory goes back to the system") \
     X(helper, 1, 0, 1, \
       "1: a background thread gives memory back and runs forgotten user code; 0: neap_tick does") \
+    X(auto_attach, 0, 0, 1, \
+      "1: a call from a thread that is not attached attaches it, until it exits; 0: it panics. " \
+      "Such " \
+      "a thread polls and blocks by the same rules as every other") \
     X(auto_defer, 0, 0, 1, \
       "1: an object that threads fight over becomes deferred by itself (neap_defer)") \
     X(deferred_limit, (uint64_t)64 << 20, 0, UINT64_MAX, \
@@ -52,8 +56,24 @@
     X(safepoint_warn_ms, 0, 0, 86400000, \
       "milliseconds a thread may keep a stop or handshake waiting before it is named on standard " \
       "error; 0: never") \
+    X(safepoint_backtrace, 0, 0, 1, \
+      "1: a thread that was named prints its stack when it polls at last, for addr2line") \
     X(fail_nth, 0, 0, UINT64_MAX, \
-      "fault injection: the n-th allocation from now fails, once; 0: none")
+      "fault injection: the n-th allocation from now fails, once; 0: none") \
+    X(guard_sample, 0, 0, UINT64_MAX, \
+      "one in so many refills of untyped blocks gives one that ends at a page nobody may touch; " \
+      "0: none (1000 in debug builds)") \
+    X(perturb, 0, 0, UINT64_MAX, \
+      "SEED:RATE: RATE of 1,000 passes through a window of a lock-free protocol wait there; " \
+      "debug " \
+      "builds only") \
+    X(one_block_pools, 0, 0, 1, \
+      "1: a pool has one block, so that pools fill, empty and change hands all the time; for " \
+      "tests") \
+    X(eager_grace, 0, 0, 1, \
+      "1: every stop point asks for grace periods and uses what has passed at once; for tests") \
+    X(eager_collect, 0, 0, 1, \
+      "1: every allocation is a slow path and collects, generation after generation; for tests")
 
 struct neap_options {
     size_t
