@@ -13,6 +13,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     uint64_t collections, collected, uncollectable, total_ns; /* (L) */
     struct np_histogram stops;                                /* (L) */
+    uint64_t phase_ns[NEAP_GC_PHASES];                        /* (L) */
 } records[3];
 
 void np_report_lock(void)
@@ -39,6 +40,14 @@ void np_report_collection(const struct neap_gc_event *event)
     records[event->generation].collected += event->collected;
     records[event->generation].uncollectable += event->uncollectable;
     records[event->generation].total_ns += event->total_ns;
+    pthread_mutex_unlock(&lock);
+}
+
+void np_report_phases(int generation, const uint64_t *phase_ns)
+{
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < NEAP_GC_PHASES; i++)
+        records[generation].phase_ns[i] += phase_ns[i];
     pthread_mutex_unlock(&lock);
 }
 
@@ -70,5 +79,6 @@ void np_report_read(int generation, struct neap_gc_stats *ret_stats)
         .stopped_ns = stops->sum,
         .total_ns = records[generation].total_ns,
     };
+    memcpy(ret_stats->phase_ns, records[generation].phase_ns, sizeof ret_stats->phase_ns);
     pthread_mutex_unlock(&lock);
 }
