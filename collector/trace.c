@@ -17,6 +17,7 @@
 #include "collector/plan.h"
 #include "collector/share.h"
 #include "collector/universe.h"
+#include "runtime/ephemeron.h"
 
 enum { AHEAD = 16 }; /* references in the queue; a power of two */
 
@@ -37,8 +38,10 @@ struct tracer {
     uint64_t marked_count;      /* what one worker alone has marked */
     np_trace_marked *marked;    /* may be NULL */
     void *arg;
-    bool overflowed; /* something marked was not visited */
-    bool shared;     /* others trace at the same time */
+    bool overflowed;     /* something marked was not visited */
+    bool shared;         /* others trace at the same time */
+    bool after_counting; /* members are known */
+    bool closure;        /* all that an object keeps, whatever else that depends on */
 } __attribute__((aligned(NP_CACHE_LINE)));
 
 static struct tracer
@@ -71,6 +74,8 @@ void np_trace_fini(void)
     }
 }
 
+static bool ephemerons; /* (s) there are some: keys and weak maps are visited with care */
+
 static inline __attribute__((always_inline)) bool mark(struct tracer *t, struct neap_header *header,
                                                        uint32_t *word)
 {
@@ -91,6 +96,9 @@ static inline __attribute__((always_inline)) bool mark_known(struct neap_header 
 {
     uint32_t state = np_load_relaxed(word); /* relaxed, both: as in mark */
     if (state & NP_SIDE_MARKED)
+        return false;
+    /* what a weak map holds depends on its keys, which are not known yet: it is counted */
+    if (np_unlikely(ephemerons) && (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS))
         return false;
     np_store_relaxed(word, state | NP_SIDE_MARKED);
     uint8_t gc = np_load_relaxed(&header->gc); /* relaxed, both: whoever writes it is stopped */
@@ -128,6 +136,35 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
         push((struct tracer *)(void *)visitor, neap_header_of(child));
 }
 
+/* ---- ephemerons: a value is reached when its map and its key are, whichever is marked last ----
+ */
+
+/* Neither marked nor held up by something that is not examined. */
+static bool is_unreached(const struct tracer *t, const struct neap_header *header)
+{
+    const uint32_t *word = word_of(t, header);
+    /* relaxed: after the fence in visit_ephemerons, [MM-ephemeron-1] */
+    return word != NULL && np_side_is(np_load_relaxed(word), NP_SIDE_MEMBER);
+}
+
+static void push_if_reached(struct neap_header *other, void *value, void *arg)
+{
+    struct tracer *t = arg;
+    if (t->closure || !is_unreached(t, other))
+        push(t, neap_header_of(value));
+}
+
+/* The object is marked. Of two workers that mark a map and its key at the same time, one at least
+ * sees the other's mark. */
+static np_noinline void visit_ephemerons(struct tracer *t, struct neap_header *header)
+{
+    np_fence_seq_cst(); /* [MM-ephemeron-1] between our mark and the look at the other's */
+    if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
+        np_ephemeron_each_of_map_stopped(np_object_of(header), push_if_reached, t);
+    if (np_load_relaxed(&header->shared) & NP_HAS_WEAK) /* relaxed: the world is stopped */
+        np_ephemeron_each_of_key_stopped(header, push_if_reached, t);
+}
+
 /* And the plan of the object visited last: of most objects the type is known before it is read. */
 struct queue {
     unsigned first, count;
@@ -159,6 +196,11 @@ static inline __attribute__((always_inline)) void visit(struct tracer *t, struct
                              : "memory"); /* a branch, which is predicted; not a conditional move */
     }
     const struct np_plan *plan = &queue->plan;
+    if (np_unlikely(ephemerons) && t->after_counting) {
+        visit_ephemerons(t, header);
+        if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
+            return;
+    }
     if (np_unlikely(!plan->simple || (header->flags & NP_FLAG_ARRAY))) {
         np_visit_object(header, np_type_at(header->type), &t->visitor, push_slot);
         return;
@@ -334,6 +376,8 @@ static void begin(struct tracer *t, np_trace_marked *marked, void *arg, bool sha
     t->arg = arg;
     t->marked_count = 0;
     t->shared = shared;
+    t->after_counting = true;
+    t->closure = false;
 }
 
 /* ---- one worker ---- */
@@ -348,7 +392,9 @@ static uint64_t trace_alone(void)
 
 void np_trace_from_stopped(struct neap_header *header, np_trace_marked *marked, void *arg)
 {
+    ephemerons = np_ephemeron_count() > 0;
     begin(&alone, marked, arg, false);
+    alone.closure = true;
     if (mark(&alone, header, np_side_word(header))) {
         trace_on(&alone, header);
         finish(&alone);
@@ -401,6 +447,7 @@ static void trace_known_together(unsigned index, void *arg)
     size_t count = np_known_count(), taken;
     (void)arg;
     begin(t, NULL, NULL, true);
+    t->after_counting = false;
     for (;;) {
         uint32_t place = np_fetch_add_relaxed(&next_row, 1); /* relaxed: a cursor */
         if (place >= count)
@@ -415,6 +462,7 @@ static void trace_known_together(unsigned index, void *arg)
 
 void np_trace_known_stopped(void)
 {
+    ephemerons = np_ephemeron_count() > 0;
     unsigned workers = np_crew_size();
     if (!np_side.whole || np_known_count() == 0)
         return;
@@ -468,6 +516,7 @@ static uint64_t trace_as_crew(unsigned workers, uint64_t members)
 
 uint64_t np_trace_universe_stopped(uint64_t members)
 {
+    ephemerons = np_ephemeron_count() > 0;
     unsigned workers = np_crew_size();
     if (workers == 1 || !np_side.whole || np_side.row_count < PARALLEL_ROWS)
         return trace_alone();
