@@ -176,7 +176,7 @@ static void next_of_other(void *arg)
 {
     (void)arg;
     if (neap_init(NULL) == NEAP_OK)
-        (void)neap_next(number_of(1));
+        neap_release(neap_next(number_of(1)));
 }
 
 int main(void)
