@@ -194,9 +194,19 @@ void np_os_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)
     errno = saved;
 }
 
-void np_os_wake_all(const uint32_t *word)
+static void wake(const uint32_t *word, int32_t most)
 {
     int saved = errno;
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0);
     errno = saved;
+}
+
+void np_os_wake_all(const uint32_t *word)
+{
+    wake(word, INT32_MAX);
+}
+
+void np_os_wake_one(const uint32_t *word)
+{
+    wake(word, 1);
 }

@@ -14,6 +14,7 @@
 #include "collector/known.h"
 #include "collector/plan.h"
 #include "runtime/count.h"
+#include "runtime/ephemeron.h"
 
 bool np_count_in_header(const struct neap_header *header, uint64_t *ret_count)
 {
@@ -189,12 +190,16 @@ static np_noinline void count_unusual(struct neap_header *header, uint32_t *word
                                       struct counting *counting)
 {
     uint64_t count;
-    if (!np_count_in_header(header, &count)) {
-        if (np_load_relaxed(&header->owner) == NEAP_OWNER_IMMORTAL) /* relaxed: as above */
-            np_known_add(header);
-        return;
-    }
     const struct neap_type *type = np_type_at(header->type);
+    if (!np_count_in_header(header, &count)) {
+        if (type->flags & NP_TYPE_EPHEMERONS) {
+            count = NP_SIDE_COUNT_LIMIT / 2; /* held, and what it holds depends on its keys */
+        } else {
+            if (np_load_relaxed(&header->owner) == NEAP_OWNER_IMMORTAL) /* relaxed: as above */
+                np_known_add(header);
+            return;
+        }
+    }
     /* relaxed: a sum */
     (void)np_fetch_add_relaxed(word, (uint32_t)count * NP_SIDE_ONE + NP_SIDE_MEMBER);
     counting->tally.members++;

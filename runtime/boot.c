@@ -28,6 +28,8 @@
 #include "runtime/contend.h"
 #include "runtime/death.h"
 #include "runtime/deferred.h"
+#include "runtime/dynamic.h"
+#include "runtime/ephemeron.h"
 #include "runtime/fork.h"
 #include "runtime/grace.h"
 #include "runtime/helper.h"
@@ -242,6 +244,7 @@ static void stop_floors(void)
     np_collector_fini();
     np_deferred_fini();
     np_string_fini();
+    np_ephemeron_fini();
     np_watch_fini();
     np_address_locks_fini();
     np_threads_fini();
@@ -330,6 +333,7 @@ static size_t end_runtime(struct neap_leaks **ret_leaks)
 {
     np_collector_end();
     settle_everything();
+    np_dynamic_end();
     size_t leaked = np_leaks_count(ret_leaks);
     while (np_tls.attached > 0)
         np_thread_detach();

@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "base/perturb.h"
 #include "runtime/count.h"
+#include "runtime/ephemeron.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
 #include "runtime/visit.h"
@@ -173,6 +174,7 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
         struct np_list callbacks;
         np_list_init(&callbacks);
         np_weak_clear(header, &callbacks);
+        np_ephemeron_finish(header, NP_LOUD);
         np_pending_run_all(&callbacks);
     }
     if (type->traits & NP_TRAIT_HOOKS) {

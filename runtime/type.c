@@ -160,7 +160,7 @@ struct neap_type *neap_type_create(const struct neap_type_spec *spec)
         .alignment = spec->alignment == 0 ? 8 : (uint32_t)spec->alignment,
         .slots = slots,
         .slot_count = (uint32_t)spec->slot_count,
-        .flags = spec->flags & ~NP_TYPE_INTERNAL,
+        .flags = spec->flags & ~(uint32_t)NP_TYPE_OURS,
         .dispose = spec->dispose,
         .finalize = spec->finalize,
         .visit = spec->visit,
