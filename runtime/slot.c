@@ -129,34 +129,30 @@ static void retain_published(const void *value)
     np_publish(neap_header_of(value));
 }
 
-/* Any slot, any value: the whole protocol. */
-static np_noinline void *load_otherwise(void *slot)
+/* The whole protocol, from a value that was just read from the slot. */
+static void *acquire_from(void *slot, void *value)
 {
-    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY)) {
-        if (!np_usage_alive())
-            return NULL;
-        np_usage_check("neap_load");
-    }
     for (unsigned round = 0; round < LOAD_ROUNDS; round++) {
-        /* [MM-slot-1] acquire: the object as it was when stored; pairs with the release of the
-         * store */
-        void *value = np_load_acquire((void **)slot);
         if (value == NULL)
             return NULL;
         struct neap_header *header = neap_header_of(value);
+        np_prefetch_write(header);
         if (np_owner_of(header) == np_tls.id) {
             /* ours means we alone could have freed it, and the count is ours to write */
             np_retain(header);
             return value;
         }
-        if (!np_try_retain(header)) {
+        bool acquired = np_try_retain(header);
+        if (!acquired)
             np_spin_hint();
-            continue;
-        }
-        /* [MM-slot-1] acquire: with the reference held, equal means it is the slot's object */
-        if (np_likely(np_load_acquire((void **)slot) == value))
+        /* [MM-slot-1] acquire: with the reference held, equal means it is the slot's object; else
+         * this is the next value to try, the object as it was when stored */
+        void *again = np_load_acquire((void **)slot);
+        if (acquired && np_likely(again == value))
             return value;
-        np_release(header, NP_QUIET);
+        if (acquired)
+            np_release(header, NP_QUIET);
+        value = again;
     }
     np_panic("slot %p holds an object that was never published: an atomic slot is written by "
              "neap_store and "
@@ -164,11 +160,24 @@ static np_noinline void *load_otherwise(void *slot)
              slot);
 }
 
-/* The reference counted is not to the slot's object any more. */
-static np_noinline void *load_after(void *slot, struct neap_header *moved)
+static np_noinline void *load_otherwise(void *slot)
 {
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY)) {
+        if (!np_usage_alive())
+            return NULL;
+        np_usage_check("neap_load");
+    }
+    /* [MM-slot-1] acquire: the object as it was when stored; pairs with the release of the store */
+    return acquire_from(slot, np_load_acquire((void **)slot));
+}
+
+/* The reference counted is not to the slot's object any more. It is given back after the next
+ * attempt, whose chances are best at once. */
+static np_noinline void *load_after(void *slot, struct neap_header *moved, void *value)
+{
+    void *found = acquire_from(slot, value);
     np_release(moved, NP_QUIET);
-    return load_otherwise(slot);
+    return found;
 }
 
 /* The common case saves no registers: a store in flight delays the swap that follows. */
@@ -187,8 +196,8 @@ void *neap_slot_load(void *slot)
     }
     if (np_unlikely(owner > NEAP_OWNER_LAST || !np_try_retain_shared(header)))
         return load_otherwise(slot);
-    /* [MM-slot-1] acquire: as in load_otherwise */
-    return np_likely(np_load_acquire((void **)slot) == value) ? value : load_after(slot, header);
+    void *again = np_load_acquire((void **)slot); /* [MM-slot-1] acquire: as in acquire_from */
+    return np_likely(again == value) ? value : load_after(slot, header, again);
 }
 
 void *neap_slot_exchange(void *slot, const void *value)
