@@ -5,15 +5,17 @@
  * point, so both work while the world is stopped.
  *
  * Freeing does not touch the block. A block that is freed twice in a row shows at once, since it is
- * on top of its magazine; one freed twice otherwise shows when it goes back to its pool (and at
- * once in debug builds). */
+ * on top of its magazine; one freed twice otherwise shows when it goes back to its pool. In builds
+ * with guards (guard.h) every block ends in a canary, and each mistake shows at once. */
 #include "neap/block.h"
 
 #include <string.h>
 
+#include "alloc/guard.h"
 #include "alloc/heap.h"
 #include "alloc/large.h"
 #include "alloc/own.h"
+#include "alloc/sample.h"
 #include "alloc/shared.h"
 #include "alloc/stats.h"
 #include "base/check.h"
@@ -41,10 +43,33 @@ static inline bool has_heap(void)
 
 /* ---- taking ---- */
 
+/* With the canary's bytes. What nobody can have stays so. */
+static inline size_t with_tail(size_t bytes)
+{
+    return NP_GUARD && bytes <= PTRDIFF_MAX ? bytes + NP_GUARD_TAIL : bytes;
+}
+
+/* Builds with guards: the block, if there is one, as the program gets it. */
+static inline void *guarded(void *block)
+{
+    if (NP_GUARD && block != NULL) {
+        if (np_region_has(block))
+            np_guard_take(np_pool_of(block), block);
+        else if (!np_sample_has(block))
+            np_guard_seal(block, np_large_of(block)->bytes);
+    }
+    return block;
+}
+
 static np_noinline void *take_slow(size_t bytes)
 {
     if (!np_alloc_ready())
         return NULL;
+    if (has_heap() && np_unlikely(np_sample_is_due(np_tls.heap))) {
+        void *block = np_sample_take(bytes);
+        if (block != NULL)
+            return block;
+    }
     if (bytes > NP_SMALL_MAX)
         return np_large_new(bytes, 16, false, false);
     unsigned class_index = np_class_of(bytes != 0 ? bytes : 1) + NP_CLASS_UNTYPED;
@@ -53,7 +78,8 @@ static np_noinline void *take_slow(size_t bytes)
 
 _Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
 
-void *neap_alloc(size_t bytes)
+/* bytes with the canary's. */
+static inline void *take(size_t bytes)
 {
     size_t offset = bytes - 1;
     if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
@@ -65,13 +91,18 @@ void *neap_alloc(size_t bytes)
     return np_likely(block != NULL) ? block : take_slow(bytes);
 }
 
+void *neap_alloc(size_t bytes)
+{
+    return guarded(take(with_tail(bytes)));
+}
+
 void *neap_calloc(size_t count, size_t bytes)
 {
     size_t total;
     if (__builtin_mul_overflow(count, bytes, &total))
         return NULL;
-    if (total > NP_SMALL_MAX)
-        return np_alloc_ready() ? np_large_new(total, 16, false, true) : NULL;
+    if (with_tail(total) > NP_SMALL_MAX)
+        return np_alloc_ready() ? guarded(np_large_new(with_tail(total), 16, false, true)) : NULL;
     void *block = neap_alloc(total);
     return block != NULL ? memset(block, 0, total) : NULL;
 }
@@ -80,15 +111,18 @@ void *neap_aligned_alloc(size_t alignment, size_t bytes)
 {
     if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > ALIGNMENT_MOST)
         return NULL;
+    bytes = with_tail(bytes);
     if (alignment <= NP_CLASS_STEP)
-        return neap_alloc(bytes);
+        return guarded(take(bytes));
     /* Blocks of a size that is a multiple of the alignment are aligned: pools are. */
     if (bytes <= NP_SMALL_MAX && alignment <= NP_SMALL_MAX) {
         size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
         if (rounded <= NP_SMALL_MAX)
-            return neap_alloc(rounded != 0 ? rounded : alignment);
+            return guarded(take(rounded != 0 ? rounded : alignment));
     }
-    return np_alloc_ready() ? np_large_new(bytes != 0 ? bytes : 1, alignment, false, false) : NULL;
+    if (!np_alloc_ready())
+        return NULL;
+    return guarded(np_large_new(bytes != 0 ? bytes : 1, alignment, false, false));
 }
 
 /* ---- giving ---- */
@@ -97,19 +131,31 @@ static np_cold void free_large(void *block)
 {
     if (block == NULL)
         return;
-    np_check((uintptr_t)block % 16 == 0 && !np_large_of(block)->is_object,
-             "%p is not a block of neap_alloc", block);
+    if (np_sample_has(block)) {
+        np_sample_give(block);
+        return;
+    }
+    struct np_large *large = np_large_of(block);
+    np_check((uintptr_t)block % 16 == 0 && !large->is_object, "%p is not a block of neap_alloc",
+             block);
+    if (NP_GUARD && !large->is_freed)
+        np_guard_unseal("neap_free", block, large->bytes);
     np_large_free(block, false);
 }
 
-/* Debug builds look where release builds would take too long. Needs a heap of the caller's. */
-static void check_cached(const struct np_pool *pool, const void *block)
+/* Builds with guards: checked and filled, then by way of the quarantine. */
+static np_noinline void free_guarded(struct np_pool *pool, void *block)
 {
-    struct np_heap *heap = np_tls.heap;
-    const struct np_magazine *magazine = &heap->magazines[pool->class_index];
-    for (void **entry = magazine->rest; entry > magazine->bottom; entry--)
-        np_check(*entry != block, "%p was freed twice", block);
-    np_check(!np_pool_has_free(pool, block), "%p was freed twice", block);
+    uint32_t index = np_block_index(pool, block);
+    /* relaxed: the block is in use, if it is one */
+    np_check(np_load_relaxed(&pool->kind) == NP_POOL_UNTYPED && pool->capacity != 0 &&
+                 index < np_load_relaxed(&pool->carved) && np_block_at(pool, index) == block,
+             "%p is not a block of neap_alloc, or was freed already", block);
+    np_guard_give(pool, block);
+    if (!has_heap())
+        np_shared_give(pool, block);
+    else
+        np_heap_give_guarded(np_tls.heap, pool, block);
 }
 
 static np_noinline void free_slow(struct np_pool *pool, void *block)
@@ -135,13 +181,15 @@ void neap_free(void *block)
         return;
     }
     struct np_pool *pool = &region_pools[offset >> NP_POOL_LOG2];
+    if (NP_GUARD) {
+        free_guarded(pool, block);
+        return;
+    }
     /* relaxed: the key can read as ours only if we wrote it */
     if (np_unlikely(np_load_relaxed(&pool->key) != np_pool_key(np_tls.id, NP_POOL_UNTYPED))) {
         free_slow(pool, block);
         return;
     }
-    if (NP_CHECK_LEVEL >= 1)
-        check_cached(pool, block);
     struct np_magazine *magazine = pool->magazine;
     if (np_unlikely(magazine->first == block)) {
         free_twice(block);
@@ -157,7 +205,23 @@ size_t neap_usable_size(const void *block)
 {
     if (block == NULL)
         return 0;
-    return np_region_has(block) ? np_pool_of(block)->block_bytes : np_large_of(block)->bytes;
+    if (np_region_has(block))
+        return np_pool_of(block)->block_bytes - NP_GUARD_TAIL;
+    return np_sample_has(block) ? np_sample_usable(block)
+                                : np_large_of(block)->bytes - NP_GUARD_TAIL;
+}
+
+/* Large before and after: it may grow where it is. */
+static void *resize_large(void *block, size_t bytes)
+{
+    size_t before = np_large_of(block)->bytes;
+    if (NP_GUARD)
+        np_guard_unseal("neap_realloc", block, before);
+    void *other = np_large_resize(block, bytes);
+    if (NP_GUARD)
+        np_guard_seal(other != NULL ? other : block,
+                      np_large_of(other != NULL ? other : block)->bytes);
+    return other;
 }
 
 void *neap_realloc(void *block, size_t bytes)
@@ -165,13 +229,12 @@ void *neap_realloc(void *block, size_t bytes)
     if (block == NULL)
         return neap_alloc(bytes);
     size_t before = neap_usable_size(block);
-    if (!np_region_has(block)) {
-        np_check(!np_large_of(block)->is_object, "%p is not a block of neap_alloc", block);
-        if (bytes > NP_SMALL_MAX)
-            return bytes <= before && bytes > before / 2 ? block : np_large_resize(block, bytes);
-    } else if (bytes <= before && bytes > before / 2) {
+    bool is_large = !np_region_has(block) && !np_sample_has(block);
+    np_check(!is_large || !np_large_of(block)->is_object, "%p is not a block of neap_alloc", block);
+    if (bytes <= before && bytes > before / 2)
         return block;
-    }
+    if (is_large && with_tail(bytes) > NP_SMALL_MAX)
+        return resize_large(block, with_tail(bytes));
     void *other = neap_alloc(bytes);
     if (other == NULL)
         return NULL;

@@ -35,6 +35,13 @@ static inline void np_prefetch_write(const void *address)
 #        define NP_TSAN 1
 #    endif
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#    define NP_ASAN 1
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+#        define NP_ASAN 1
+#    endif
+#endif
 
 /* A header's word read or written whole, where its fields are read one by one elsewhere. */
 typedef uint64_t __attribute__((may_alias)) np_word;

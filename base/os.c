@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Linux. Memory is reserved readable and writable without a charge (MAP_NORESERVE), so a region is
- * one mapping for its whole life: nothing is ever split by mprotect or a partial munmap. */
+ * one mapping for its whole life: nothing is ever split by mprotect or a partial munmap, but the
+ * few pages of alloc/sample.c. */
 #include "base/os.h"
 
 #include <errno.h>
@@ -54,6 +55,24 @@ void np_os_give_back(void *address, size_t bytes)
     int saved = errno;
     madvise(address, bytes, MADV_DONTNEED);
     errno = saved;
+}
+
+static void protect(void *address, size_t bytes, int protection)
+{
+    int saved = errno;
+    np_check(mprotect(address, bytes, protection) == 0, "the system refuses to change %zu bytes",
+             bytes);
+    errno = saved;
+}
+
+void np_os_close(void *address, size_t bytes)
+{
+    protect(address, bytes, PROT_NONE);
+}
+
+void np_os_open(void *address, size_t bytes)
+{
+    protect(address, bytes, PROT_READ | PROT_WRITE);
 }
 
 void np_os_prefer_huge(void *address, size_t bytes)

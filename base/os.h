@@ -19,6 +19,10 @@ void np_os_unreserve(void *address, size_t bytes);
 /* Gives the pages back at once (MADV_DONTNEED); they read as zero afterwards. The mapping stays. */
 void np_os_give_back(void *address, size_t bytes);
 
+/* Whole pages that nobody may touch from now on, and that everybody may. Splits the mapping. */
+void np_os_close(void *address, size_t bytes);
+void np_os_open(void *address, size_t bytes);
+
 /* Asks for huge pages where the system has them: for memory that is read in random order. */
 void np_os_prefer_huge(void *address, size_t bytes);
 

@@ -208,25 +208,26 @@ static bool has_watchers(const struct neap_header *header)
     return (np_load_relaxed(&header->shared) & NP_HAS_WEAK) != 0; /* relaxed: it is ours alone */
 }
 
-/* Exactly budget: 0 leaves all but prompt objects for later. */
-static bool drain(struct np_local *local, uint64_t budget, bool plain_only)
+/* At most *budget, from which it takes what it used: 0 leaves all but prompt objects for later. */
+static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
 {
     np_tls.dying++;
     for (;;) {
-        if (local->partial != NULL && budget > 0 && !(plain_only && has_watchers(local->partial))) {
+        if (local->partial != NULL && *budget > 0 &&
+            !(plain_only && has_watchers(local->partial))) {
             struct neap_header *header = local->partial;
             size_t next = local->partial_next;
             np_store_relaxed(&local->partial, NULL);
-            if (release_long(local, header, np_type_at(header->type), next, &budget))
+            if (release_long(local, header, np_type_at(header->type), next, budget))
                 finish(header);
             continue;
         }
-        struct neap_header *header = next_of(local, plain_only, budget == 0);
+        struct neap_header *header = next_of(local, plain_only, *budget == 0);
         if (header == NULL)
             break;
-        if (budget > 0)
-            budget--;
-        destroy(local, header, &budget);
+        if (*budget > 0)
+            --*budget;
+        destroy(local, header, budget);
     }
     np_tls.dying--;
     if (np_death_is_empty(local))
@@ -237,13 +238,20 @@ static bool drain(struct np_local *local, uint64_t budget, bool plain_only)
 
 bool np_death_drain(struct np_local *local, uint64_t budget)
 {
-    return np_death_is_empty(local) || drain(local, all_if_0(budget), false);
+    budget = all_if_0(budget);
+    return np_death_drain_within(local, &budget);
+}
+
+bool np_death_drain_within(struct np_local *local, uint64_t *budget)
+{
+    return np_death_is_empty(local) || drain(local, budget, false);
 }
 
 void np_death_drain_plain(struct np_local *local, uint64_t budget)
 {
+    budget = all_if_0(budget);
     if (local->dying[NP_DYING_PLAIN] != NULL || local->partial != NULL)
-        drain(local, all_if_0(budget), true);
+        drain(local, &budget, true);
 }
 
 void np_death_take_plain(struct np_local *from)
@@ -270,7 +278,7 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
     destroy(local, header, &budget);
     np_tls.dying--;
     if (!np_death_is_empty(local))
-        drain(local, budget, false);
+        drain(local, &budget, false);
 }
 
 void np_death(struct neap_header *header)
@@ -291,7 +299,7 @@ void np_death(struct neap_header *header)
     } else {
         push(&local->dying[list_for(type, shared)], header);
         if (np_tls.dying == 0)
-            drain(local, all_if_0(np_options.release_budget), false);
+            np_death_drain(local, np_options.release_budget);
     }
 }
 
@@ -322,7 +330,7 @@ void np_death_of_pending(struct neap_header *header)
     const struct neap_type *type = np_type_at(header->type);
     push(&local->dying[list_for(type, NP_HAS_WEAK)], header);
     if (np_tls.dying == 0)
-        drain(local, all_if_0(np_options.release_budget), false);
+        np_death_drain(local, np_options.release_budget);
 }
 
 void neap_visit(struct neap_visitor *visitor, void *slot)

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "alloc/guard.h"
 #include "alloc/large.h"
 #include "base/check.h"
 #include "base/options.h"
@@ -104,6 +105,8 @@ static np_noinline void *new_general(const struct neap_type *type, size_t body_b
         if (header == NULL)
             header = take_small(class_index);
         if (header != NULL) {
+            if (NP_GUARD)
+                np_guard_take_object(header);
             size_t block_bytes = np_pool_of(header)->block_bytes;
             memset(header + 1, 0, block_bytes - sizeof *header);
         }
@@ -137,6 +140,8 @@ void *neap_object_new(const struct neap_type *type, size_t extra_bytes)
         if (header == NULL)
             return NULL;
     }
+    if (NP_GUARD)
+        np_guard_take_object(header);
     memset(header + 1, 0, ((size_t)type->size + 7) & ~(size_t)7);
     write_header(header, index, type->birth);
     return np_object_of(header);

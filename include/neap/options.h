@@ -57,7 +57,10 @@
       "milliseconds a thread may keep a stop or handshake waiting before it is named on standard " \
       "error; 0: never") \
     X(fail_nth, 0, 0, UINT64_MAX, \
-      "fault injection: the n-th allocation from now fails, once; 0: none")
+      "fault injection: the n-th allocation from now fails, once; 0: none") \
+    X(guard_sample, 0, 0, UINT64_MAX, \
+      "one in so many refills of untyped blocks gives one that ends at a page nobody may touch; " \
+      "0: none (1000 in debug builds)")
 
 struct neap_options {
     size_t
