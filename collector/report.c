@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "collector/confined.h"
 #include "collector/histogram.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -71,4 +72,6 @@ void np_report_read(int generation, struct neap_gc_stats *ret_stats)
         .total_ns = records[generation].total_ns,
     };
     pthread_mutex_unlock(&lock);
+    if (generation == 0)
+        np_confined_read(&ret_stats->confined, &ret_stats->confined_collected);
 }

@@ -86,10 +86,23 @@ void *neap_slot_get(void *slot)
     return value;
 }
 
+/* What no thread owns can be in no thread's confined collection. */
+static np_noinline void mark_foreign(struct neap_header *header)
+{
+    uint16_t owner = np_owner_of(header);
+    if (owner != NEAP_OWNER_NONE && owner <= NEAP_OWNER_LAST && np_usage_alive())
+        np_publish(header);
+}
+
+/* Rule R: what leaves a slot by another thread than its owner is marked before it leaves. */
 static void *replace(void **slot, const void *value)
 {
     void *old = np_load_relaxed(slot); /* relaxed: as in neap_slot_get */
-    np_store_relaxed(slot, (void *)(uintptr_t)value);
+    if (old != NULL && np_unlikely(!is_own(old)))
+        mark_foreign(neap_header_of(old));
+    /* [MM-confined-1] release: a confined collection that sees the slot changed sees the mark, or
+     * the count that neap_get took before; pairs with the acquire in confined.c */
+    np_store_release(slot, (void *)(uintptr_t)value);
     return old;
 }
 
@@ -109,13 +122,9 @@ void neap_slot_give(void *slot, const void *value)
 void *neap_slot_take(void *slot)
 {
     check_kind(slot, NEAP_SLOT_PLAIN, "neap_take");
-    void *value = replace(slot, NULL);
-    if (value != NULL && !is_own(value)) {
-        if (np_likely(np_usage_alive()))
-            np_usage_check("neap_take");
-        np_publish(neap_header_of(value));
-    }
-    return value;
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && np_usage_alive())
+        np_usage_check("neap_take");
+    return replace(slot, NULL);
 }
 
 /* ---- atomic slots ---- */

@@ -62,6 +62,9 @@ struct neap_gc_stats {
         pause_max_ns;    /* world stopped, per stop; p50 and p99 within 13 % */
     uint64_t stopped_ns; /* world stopped, in all */
     uint64_t total_ns;   /* collections from request to end, in all */
+    uint64_t confined;   /* generation 0: collections by one thread of its own objects, nobody
+                          * stopped, that freed something; not among `collections` */
+    uint64_t confined_collected; /* objects they freed */
 };
 
 /* The macro neap_gc_get_stats(generation, &stats) passes the size, so that the struct may grow.
