@@ -8,6 +8,7 @@
  * Shutdown runs the other way and leaves memory mapped while anything in it is alive: a program may
  * still hold pointers.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@
 #include "runtime/helper.h"
 #include "runtime/leaks.h"
 #include "runtime/pending.h"
+#include "runtime/string.h"
+#include "runtime/table.h"
 #include "runtime/usage.h"
 #include "runtime/watch.h"
 #include "threads/address_lock.h"
@@ -88,13 +91,26 @@ static void drain_queues(struct np_thread *thread)
     np_heap_drain_remote(thread->heap);
 }
 
+/* The usual case of a thread that is about to sleep. */
+static bool is_settled(struct np_thread *thread)
+{
+    const struct np_local *local = thread->local;
+    return !np_batch_is_open(local) && np_death_is_empty(local) && np_pending_count() == 0 &&
+           np_grace_bytes() == 0 && !np_batch_has_queued(thread->local) &&
+           np_heap_is_settled(thread->heap);
+}
+
 static void before_blocking(struct np_thread *thread)
 {
+    if (np_likely(is_settled(thread)))
+        return;
+    int saved = errno;
     flush(thread);
     drain_queues(thread);
     np_grace_abandon(thread->local); /* others may poll while this thread sleeps */
     if (np_pending_count() > 0 || np_grace_bytes() > 0 || !np_death_is_empty(thread->local))
         np_helper_wake(); /* nobody else may come by */
+    errno = saved;
 }
 
 /* A thread that leaves for good has no later poll: what it merged while it left must be dead and
@@ -229,6 +245,7 @@ static void stop_floors(void)
     np_collect_hooks = (struct np_collect_hooks){NULL, NULL};
     np_collector_fini();
     np_deferred_fini();
+    np_string_fini();
     np_watch_fini();
     np_address_locks_fini();
     np_threads_fini();
@@ -249,6 +266,7 @@ static int first_init(const struct neap_options *options)
     if (status != NEAP_OK)
         return status;
     np_watchdog_set(np_options.safepoint_warn_ms * 1000000, NULL);
+    np_watchdog_set_backtrace(np_options.safepoint_backtrace != 0);
     np_usage_set_alive(true);
     np_helper_allow();
     status = np_thread_attach("main");
@@ -366,6 +384,7 @@ static void before_fork(void)
 {
     np_lock_parked(&lock);
     forked_alive = np_usage_alive();
+    np_table_before_fork();
     if (forked_alive) {
         np_collector_before_fork();
         np_threads_fork_prepare();
@@ -379,6 +398,7 @@ static void release_locks(void)
 {
     np_alloc_after_fork();
     np_type_after_fork();
+    np_table_after_fork();
     if (forked_alive)
         np_collector_after_fork();
 }

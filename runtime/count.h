@@ -19,9 +19,6 @@
 #include "runtime/deferred.h"
 #include "runtime/header.h"
 
-/* How a death that follows may run: with user code on this thread, or queued (death.h). */
-enum np_manner { NP_LOUD, NP_QUIET };
-
 enum { NP_COUNT_LIMIT = 1 << 25 };
 
 /* A shared count beyond the limit sticks: it is neither raised nor lowered again. */

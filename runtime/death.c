@@ -107,6 +107,16 @@ static bool release_long(struct np_local *local, struct neap_header *header,
     return true;
 }
 
+/* A container's, as far as the budget goes; as release_long. */
+static bool release_pieces(struct np_local *local, struct neap_header *header,
+                           const struct np_piecemeal *piecemeal, uint64_t *budget)
+{
+    if (piecemeal->release(np_object_of(header), budget, NP_LOUD))
+        return true;
+    np_store_relaxed(&local->partial, header); /* relaxed: the helper asks for it */
+    return false;
+}
+
 static bool release_children(struct np_local *local, struct neap_header *header,
                              const struct neap_type *type, uint64_t *budget)
 {
@@ -114,6 +124,9 @@ static bool release_children(struct np_local *local, struct neap_header *header,
         return true;
     bool is_long = (header->flags & NP_FLAG_ARRAY) || (type->traits & NP_TRAIT_TRAILING);
     uint64_t all = UINT64_MAX; /* one object at a time is partial */
+    if (np_unlikely(type->flags & NP_TYPE_PIECEMEAL))
+        return release_pieces(local, header, np_piecemeal_of(type),
+                              local->partial != NULL ? &all : budget);
     if (is_long && type->visit == NULL)
         return release_long(local, header, type, 0, local->partial != NULL ? &all : budget);
     struct neap_visitor visitor = {release_slot};
@@ -218,7 +231,10 @@ static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
             struct neap_header *header = local->partial;
             size_t next = local->partial_next;
             np_store_relaxed(&local->partial, NULL);
-            if (release_long(local, header, np_type_at(header->type), next, budget))
+            const struct neap_type *type = np_type_at(header->type);
+            if (type->flags & NP_TYPE_PIECEMEAL
+                    ? release_pieces(local, header, np_piecemeal_of(type), budget)
+                    : release_long(local, header, type, next, budget))
                 finish(header);
             continue;
         }

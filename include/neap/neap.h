@@ -8,6 +8,7 @@
 #include <neap/status.h>
 #include <neap/options.h>
 #include <neap/runtime.h>
+#include <neap/site.h>
 #include <neap/thread.h>
 #include <neap/wait.h>
 #include <neap/type.h>
@@ -16,9 +17,13 @@
 #include <neap/discipline.h>
 #include <neap/weak.h>
 #include <neap/block.h>
+#include <neap/string.h>
 #include <neap/list.h>
+#include <neap/map.h>
+#include <neap/scope.h>
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+#include <neap/stops.h>
 
 #endif

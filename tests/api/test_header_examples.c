@@ -211,6 +211,18 @@ static void wait_example(void)
     neap_thread_join(thread, NULL);
 }
 
+/* ---- <neap/stops.h> ---- */
+
+static void stops_example(void)
+{
+    struct neap_stop_stats stops;
+    neap_stop_stats_get(NEAP_STOP_COLLECT, &stops);
+    printf("# ");
+    printf("worst time to safepoint: %llu us\n",
+           (unsigned long long)stops.to_safepoint.max_ns / 1000);
+    ok(stops.to_safepoint.count > 0, "stops.h: collections are counted");
+}
+
 /* ---- <neap/lock.h> ---- */
 
 struct account {
@@ -229,6 +241,74 @@ static void lock_example(void)
     neap_release(account);
 }
 
+/* ---- <neap/string.h> ---- */
+
+static void string_example(void)
+{
+    struct neap_string *name = neap_string_from("tern");
+    struct neap_string *line = neap_string_format("%s: %d", neap_string_data(name), 3);
+    struct neap_string *key = neap_string_intern(name);
+    is_str(neap_string_data(line), "tern: 3", "string.h: format prints");
+    ok(neap_string_equal(key, name), "string.h: the interned string has the same bytes");
+    neap_release(key);
+    neap_release(line);
+    neap_release(name);
+}
+
+/* ---- <neap/map.h> ---- */
+
+static void map_example(void)
+{
+    struct neap_string *name = neap_string_from("north");
+    struct route *route = neap_new(route);
+    struct neap_map *routes = neap_map_new();
+    neap_map_set(routes, name, route);
+    struct route *found = neap_map_get(routes, name);
+    ok(found == route, "map.h: what was put in is found");
+    neap_map_remove(routes, name);
+    is_int(neap_map_count(routes), 0, "map.h: and taken out");
+    neap_release(found);
+    neap_release(routes);
+    neap_release(route);
+    neap_release(name);
+}
+
+/* ---- <neap/scope.h> ---- */
+
+static bool start(struct session *session)
+{
+    session->fd = -1;
+    return true;
+}
+
+static struct session *open_session(void)
+{
+    NEAP_AUTO struct session *s = neap_new(session);
+    if (!start(s))
+        return NULL;
+    return NEAP_STEAL(s);
+}
+
+static void close_file(FILE *file)
+{
+    if (file != NULL)
+        fclose(file);
+}
+
+static void scope_example(void)
+{
+    struct session *session = open_session();
+    is_int(neap_refcount(session), 1, "scope.h: what is stolen is kept");
+    neap_release(session);
+    const char *path = "/proc/self/comm";
+    int first = EOF;
+    NEAP_WITH(FILE *, f, fopen(path, "r"), close_file)
+    {
+        first = fgetc(f);
+    }
+    ok(first != EOF, "scope.h: the file was open inside");
+}
+
 /* ---- <neap/runtime.h> ---- */
 
 static int runtime_example(void)
@@ -244,7 +324,11 @@ static int runtime_example(void)
     discipline_example();
     run_thread_example();
     wait_example();
+    stops_example();
     lock_example();
+    string_example();
+    scope_example();
+    map_example();
     struct neap_leaks *leaks;
     if (neap_shutdown(&leaks) != 0)
         neap_leaks_print(leaks, stderr);
