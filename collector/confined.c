@@ -356,13 +356,15 @@ static void note_made(struct confined *table, int64_t made)
 
 /* Blocks looked at for nothing are looked at again next time: as many objects are made first. What
  * is left of ours is all that a collection of everybody's young objects has to count for us. */
-static void plan_next(struct confined *table)
+static void plan_next(struct confined *table, const struct np_heap *heap)
 {
     int64_t in_vain = (int64_t)(table->looked_at - table->member_count) * AGAIN_SHARE;
     int64_t least = np_pacing_threshold_young() / 2; /* well before everybody's would be due */
     table->fresh = 0;
     table->fresh_due = in_vain > least ? in_vain : least;
     int64_t left = (int64_t)(table->young - table->member_count);
+    if (heap->large_made > 0)
+        left += heap->large_made;
     np_pacing_correct(left - table->counted);
     table->counted = left;
 }
@@ -385,7 +387,7 @@ bool np_confined_collect(struct np_heap *heap, int64_t made)
         table->fresh = 0; /* until a stop makes them fewer */
         return false;
     }
-    plan_next(table);
+    plan_next(table, heap);
     if (table->member_count == 0)
         return false;
     verify(table);
