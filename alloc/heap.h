@@ -42,6 +42,8 @@ struct np_heap {
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
     int64_t credit_start;    /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
                               * never    negative */
+    int64_t large_made;      /* (o, s) large objects with slots made, net of those freed, since
+                              * np_heap_set_credit of a stop */
     bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
     struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */

@@ -436,7 +436,7 @@ static void share_out(unsigned workers)
 void np_count_stopped(struct np_tally *ret_tally)
 {
     unsigned workers = np_crew_size();
-    np_plan_update_stopped();
+    np_plan_update();
     *ret_tally = (struct np_tally){0};
     if (workers == 1 || !np_side.whole || np_side.row_count < PARALLEL_ROWS ||
         np_side.row_count >= UINT32_MAX / NP_SIDE_ROW || buffer_memory == NULL) {

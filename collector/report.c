@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "collector/confined.h"
 #include "collector/histogram.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -81,4 +82,6 @@ void np_report_read(int generation, struct neap_gc_stats *ret_stats)
     };
     memcpy(ret_stats->phase_ns, records[generation].phase_ns, sizeof ret_stats->phase_ns);
     pthread_mutex_unlock(&lock);
+    if (generation == 0)
+        np_confined_read(&ret_stats->confined, &ret_stats->confined_collected);
 }

@@ -60,9 +60,11 @@ int neap_stats_write_json(FILE *out)
                 "%s{\"collections\":%" PRIu64 ",\"collected\":%" PRIu64
                 ",\"uncollectable\":%" PRIu64 ",\"pause_p50_ns\":%" PRIu64
                 ",\"pause_p99_ns\":%" PRIu64 ",\"pause_max_ns\":%" PRIu64 ",\"stopped_ns\":%" PRIu64
-                ",\"total_ns\":%" PRIu64 "}",
+                ",\"total_ns\":%" PRIu64 ",\"confined\":%" PRIu64 ",\"confined_collected\":%" PRIu64
+                "}",
                 generation > 0 ? "," : "", gc.collections, gc.collected, gc.uncollectable,
-                gc.pause_p50_ns, gc.pause_p99_ns, gc.pause_max_ns, gc.stopped_ns, gc.total_ns);
+                gc.pause_p50_ns, gc.pause_p99_ns, gc.pause_max_ns, gc.stopped_ns, gc.total_ns,
+                gc.confined, gc.confined_collected);
     }
     fprintf(out, "],");
     np_stops_write_json(out);

@@ -30,6 +30,9 @@
     X(collector_threads, 0, 0, 8, \
       "threads that count and trace an old collection together, the collecting one included; " \
       "0: one per processor") \
+    X(confined, 1, 0, 1, \
+      "1: a thread collects its own young objects that no other thread has acquired first, with " \
+      "nobody stopped") \
     X(audit_visit, 0, 0, 1, \
       "1: every collection looks for types that report a slot twice, one that owns no reference, " \
       "or not all of them; slow") \
