@@ -41,6 +41,7 @@ struct np_heap {
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
     int64_t credit_start;    /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
                               * never    negative */
+    int64_t trace_left;      /* (o, s) bytes until the next allocation that is traced; trace.h */
     bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
     struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */

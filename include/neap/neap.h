@@ -19,5 +19,6 @@
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+#include <neap/trace.h>
 
 #endif

@@ -98,6 +98,29 @@ static void slot_example(void)
     neap_release(list);
 }
 
+/* ---- <neap/trace.h> ---- */
+
+static void run_the_suspect(void)
+{
+    neap_release(neap_new(node));
+}
+
+static void trace_example(void)
+{
+    neap_trace_start(1, 0);
+    struct neap_snapshot *before = neap_trace_snapshot();
+    run_the_suspect();
+    struct neap_snapshot *after = neap_trace_snapshot();
+    struct neap_trace_stats *stats;
+    if (neap_snapshot_compare(after, before, NEAP_TRACE_BY_LINE, &stats) == NEAP_OK)
+        neap_trace_stats_print(stats, 10, stderr);
+    is_int(stats->count, 1, "trace.h: one line has allocated");
+    neap_trace_stats_free(stats);
+    neap_snapshot_free(before);
+    neap_snapshot_free(after);
+    neap_trace_stop();
+}
+
 /* ---- <neap/list.h> ---- */
 
 static void list_example(void)
@@ -211,6 +234,7 @@ static int runtime_example(void)
     object_example();
     slot_example();
     list_example();
+    trace_example();
     discipline_example();
     run_thread_example();
     lock_example();
