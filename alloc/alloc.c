@@ -6,10 +6,12 @@
 #include <pthread.h>
 
 #include "alloc/arena.h"
+#include "alloc/guard.h"
 #include "alloc/large.h"
 #include "alloc/large_backend.h"
 #include "alloc/meta.h"
 #include "alloc/own.h"
+#include "alloc/sample.h"
 #include "alloc/shared.h"
 #include "alloc/stats.h"
 #include "base/options.h"
@@ -49,6 +51,8 @@ static bool start_locked(uint64_t reserve_bytes)
     if (np_region.bytes == 0 && !np_arena_init(reserve_bytes))
         return false;
     np_untyped_init();
+    if (NP_GUARD)
+        np_guard_init();
     if (!np_large_init() || !np_shared_init())
         return false;
     /* [MM-ready-1] release: the region, the class table and the shared heap are seen made */
@@ -125,6 +129,7 @@ void np_alloc_before_fork(void)
     np_remote_lock();
     np_arena_lock();
     np_large_lock();
+    np_sample_lock();
     np_backend_before_fork();
     np_meta_lock();
 }
@@ -133,6 +138,7 @@ void np_alloc_after_fork(void)
 {
     np_meta_unlock();
     np_backend_after_fork();
+    np_sample_unlock();
     np_large_unlock();
     np_arena_unlock();
     np_remote_unlock();

@@ -164,16 +164,17 @@ void np_heap_settle(struct np_heap *heap)
     np_heap_release_spares(heap);
 }
 
-/* Closed first: what comes in from then on goes straight to its pool, so nothing is left behind. */
+/* Emptied and closed first: what comes in from then on goes straight to its pool, so nothing is
+ * left behind. */
 void np_heap_abandon(struct np_heap *heap)
 {
     np_check(heap->id != 0, "the shared heap stays");
     np_heap_drain_remote(heap);
     heap->own->closed = true;
+    np_heap_flush_magazines(heap);
     np_heap_close_magazines(heap);
     np_heap_empty_stash(heap, false);
     np_heap_flush_outgoing(heap);
-    np_heap_flush_magazines(heap);
     np_heap_release_spares(heap);
     np_shared_abandon(heap);
 }

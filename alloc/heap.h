@@ -21,6 +21,7 @@
 #define NP_ALLOC_HEAP_H
 
 #include "alloc/pool.h"
+#include "base/check.h"
 #include "base/queue.h"
 
 /* The first block in the struct, those below it in an array: taking and giving a block needs one
@@ -90,6 +91,9 @@ bool np_heap_has_remote(struct np_heap *heap);
 void *np_heap_take_slow(struct np_heap *heap, unsigned class_index) np_cold;
 /* Block of another heap's pool, or magazine over its limit. */
 void np_heap_give_slow(struct np_heap *heap, struct np_pool *pool, void *block) np_noinline;
+/* Builds with guards: any block that np_heap_give or neap_free is given, by way of the quarantine.
+ */
+void np_heap_give_guarded(struct np_heap *heap, struct np_pool *pool, void *block);
 /* A block of generation above 0 goes back into circulation without passing a refill: its pool
  * becomes young again (protocols.md section 5, the trap). */
 void np_pool_note_reuse(struct np_heap *heap, struct np_pool *pool);
@@ -129,6 +133,10 @@ static inline void np_heap_give(struct np_heap *heap, void *block)
 {
     struct np_pool *pool = np_pool_of(block);
     np_link_store(block, NULL);
+    if (NP_GUARD) {
+        np_heap_give_guarded(heap, pool, block);
+        return;
+    }
     /* relaxed: owner == id can only be read by the thread whose id it is, which also wrote it */
     if (np_unlikely(np_load_relaxed(&pool->owner) != heap->id ||
                     !np_magazine_give(pool->magazine, block)))

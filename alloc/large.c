@@ -12,11 +12,13 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "alloc/guard.h"
 #include "alloc/large_backend.h"
 #include "alloc/large_cache.h"
 #include "alloc/meta.h"
 #include "alloc/own.h"
 #include "base/check.h"
+#include "base/shadow.h"
 #include "base/tls.h"
 
 enum { PREFIX = sizeof(struct np_large) };
@@ -118,6 +120,26 @@ static bool is_cacheable(size_t total, size_t alignment)
     return total <= NP_LARGE_CACHED_MOST && alignment <= PREFIX;
 }
 
+/* In builds with guards what is freed cannot be touched, but for an object's header, until another
+ * gets it or the backend. */
+static size_t guard_offset(const struct np_large *large)
+{
+    return large->is_object ? NP_GUARD_HEADER : 0;
+}
+
+static void hide(const struct np_large *large)
+{
+    size_t offset = guard_offset(large);
+    if (NP_GUARD)
+        np_shadow_hide((const char *)(large + 1) + offset, large->bytes - offset);
+}
+
+static void show(const struct np_large *large)
+{
+    if (NP_GUARD)
+        np_shadow_show(large + 1, large->bytes);
+}
+
 /* ---- making ---- */
 
 static struct np_large *make(size_t total, size_t offset, bool zero)
@@ -144,6 +166,7 @@ void *np_large_new(size_t bytes, size_t alignment, bool is_object, bool zero)
     if (heap != NULL && is_cacheable(total, alignment))
         large = np_large_cache_take(heap, np_large_step(total));
     if (large != NULL) {
+        show(large);
         *large = (struct np_large){.bytes = total - offset, .base = large};
         if (zero)
             memset(large + 1, 0, total - offset);
@@ -167,6 +190,7 @@ void *np_large_new(size_t bytes, size_t alignment, bool is_object, bool zero)
 
 void np_large_give_back(struct np_large *large)
 {
+    show(large);
     size_t total = whole_bytes(large);
     np_backend_free(large->base, total, backend_alignment(large));
     np_uncommit(total);
@@ -194,6 +218,7 @@ void np_large_free(void *block, bool wait_grace)
     struct np_large *large = np_large_of(block);
     check_live(large);
     large->is_freed = true;
+    hide(large);
     count(large, -1);
     if (large->is_object) {
         const struct np_alloc_hooks *hooks = np_hooks();

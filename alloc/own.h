@@ -15,6 +15,7 @@
 
 #include "alloc/heap.h"
 #include "alloc/large_cache.h"
+#include "base/check.h"
 
 enum {
     NP_OUTGOING = 16,                      /* destinations gathered for at once */
@@ -40,6 +41,15 @@ struct np_outgoing {
     uint16_t owner; /* destination, while there is a parcel */
 };
 
+/* Freed blocks kept back, in builds with guards: quarantine.c. */
+enum { NP_QUARANTINE = NP_GUARD ? 128 : 1 };
+struct np_quarantine {
+    void *blocks[NP_QUARANTINE];  /* (o) the oldest at next; NULL: none */
+    uint64_t sums[NP_QUARANTINE]; /* (o) of objects' bodies */
+    uint32_t next;                /* (o) */
+    uint32_t count;               /* (o>) */
+};
+
 struct np_heap_own {
     uint32_t partial[NP_CLASS_COUNT]; /* (o>) lists of pools, by state */
     uint32_t full[NP_CLASS_COUNT];    /* (o) */
@@ -55,6 +65,8 @@ struct np_heap_own {
     struct np_parcel *stash[NP_STASH]; /* (o) empty parcels, anybody's blocks */
     int64_t parcels;                   /* (o>) made, less those taken apart; part of `taken` */
     struct np_large_cache large;       /* (o) */
+    struct np_quarantine quarantine;   /* (o) */
+    uint32_t until_sample;             /* (o) refills until np_sample_take is asked */
     int64_t large_blocks[2], large_bytes[2];  /* (o>) untyped, objects: made less freed, here */
     int64_t large_cached_bytes;               /* (o>) */
     struct np_outgoing outgoing[NP_OUTGOING]; /* (o) */
@@ -122,6 +134,7 @@ void np_heap_settle(struct np_heap *heap);
 /* A block is back in its magazine or, that being full, its pool. The pool is the heap's. */
 void np_heap_recycle(struct np_heap *heap, struct np_pool *pool, void *block);
 void np_heap_flush_magazines(struct np_heap *heap);
+void np_heap_flush_magazine(struct np_heap *heap, unsigned class_index);
 /* Magazines take nothing more in, until their limits are reset. */
 void np_heap_close_magazines(struct np_heap *heap);
 /* Empty magazines: limits for a thread that begins. */
@@ -138,6 +151,11 @@ static inline void np_heap_reopen(struct np_heap *heap)
 
 /* An empty parcel; drains nothing. NULL out of memory. */
 void *np_heap_take_parcel(struct np_heap *heap);
+
+/* ---- quarantine.c: builds with guards ---- */
+
+/* Everything that is kept back goes on its way. */
+void np_quarantine_flush(struct np_heap *heap);
 
 /* ---- untyped.c ---- */
 

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "alloc/guard.h"
 #include "alloc/heap.h"
 #include "base/check.h"
 
@@ -61,6 +62,8 @@ void np_pool_init(struct np_pool *pool, struct np_heap *heap, unsigned class_ind
     /* relaxed: as for the owner */
     np_store_relaxed(&pool->kind, (uint8_t)(row->is_object ? NP_POOL_OBJECTS : NP_POOL_UNTYPED));
     np_pool_set_owner(pool, heap);
+    if (NP_GUARD)
+        np_guard_pool(pool);
 }
 
 static void write_dead_header(void *block)
@@ -78,6 +81,8 @@ static unsigned carve(struct np_pool *pool, void **blocks, unsigned want)
     char *block = np_block_at(pool, first);
     bool write = pool->kind == NP_POOL_OBJECTS && !(pool->flags & NP_POOL_ZERO);
     for (unsigned i = 0; i < count; i++, block += pool->block_bytes) {
+        if (NP_GUARD)
+            np_guard_carve(pool, block);
         if (write)
             write_dead_header(block);
         blocks[i] = block;

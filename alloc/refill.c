@@ -22,6 +22,7 @@
 #include "alloc/own.h"
 #include "alloc/shared.h"
 #include "base/check.h"
+#include "base/shadow.h"
 
 enum { AT_FIRST, AT_REST, AT_MOST, LONG_TREND = 16 };
 
@@ -50,8 +51,10 @@ void np_heap_reset_limits(struct np_heap *heap)
 
 void np_heap_close_magazines(struct np_heap *heap)
 {
-    for (unsigned i = 0; i < NP_CLASS_COUNT; i++)
+    for (unsigned i = 0; i < NP_CLASS_COUNT; i++) {
+        np_assert(np_magazine_length(heap, i) == 0); /* a full magazine is one of limit length */
         set_limit(heap, i, 0);
+    }
 }
 
 /* Room for limit blocks in a magazine of length blocks. Arrays are as large as their limits have
@@ -122,13 +125,19 @@ static void flush(struct np_heap *heap, unsigned class_index, unsigned count)
         np_credit_return(heap, count);
 }
 
+void np_heap_flush_magazine(struct np_heap *heap, unsigned class_index)
+{
+    unsigned length = np_magazine_length(heap, class_index);
+    if (length > 0)
+        flush(heap, class_index, length);
+}
+
 void np_heap_flush_magazines(struct np_heap *heap)
 {
-    for (unsigned i = 0; i < NP_CLASS_COUNT; i++) {
-        unsigned length = np_magazine_length(heap, i);
-        if (length > 0)
-            flush(heap, i, length);
-    }
+    if (NP_GUARD)
+        np_quarantine_flush(heap);
+    for (unsigned i = 0; i < NP_CLASS_COUNT; i++)
+        np_heap_flush_magazine(heap, i);
     np_large_cache_flush(heap);
 }
 
@@ -237,7 +246,10 @@ void *np_heap_take_parcel(struct np_heap *heap)
     if (np_magazine_length(heap, NP_CLASS_PARCEL) == 0 &&
         (np_may_fail() || fill(heap, NP_CLASS_PARCEL) == 0))
         return NULL;
-    return np_heap_take(heap, NP_CLASS_PARCEL);
+    void *parcel = np_heap_take(heap, NP_CLASS_PARCEL);
+    if (NP_GUARD)
+        np_shadow_show(parcel, sizeof(struct np_parcel));
+    return parcel;
 }
 
 void *np_heap_take_slow(struct np_heap *heap, unsigned class_index)

@@ -22,9 +22,11 @@
  */
 #include <pthread.h>
 
+#include "alloc/guard.h"
 #include "alloc/own.h"
 #include "alloc/shared.h"
 #include "base/check.h"
+#include "base/shadow.h"
 #include "base/tls.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -42,10 +44,21 @@ void np_remote_unlock(void)
 
 static void add_stray(void *block)
 {
+    if (NP_GUARD)
+        np_shadow_show(block, sizeof(np_word));
     np_remote_lock();
     np_link_store(block, strays);
     np_store_relaxed(&strays, block); /* relaxed: readers without the lock take a hint */
     np_remote_unlock();
+}
+
+/* The next of what take_strays gave. The link was written into a freed block. */
+static void *after_stray(void *block)
+{
+    void *after = np_link_load(block);
+    if (NP_GUARD && np_pool_of(block)->kind == NP_POOL_UNTYPED)
+        np_guard_fill(np_pool_of(block), block);
+    return after;
 }
 
 static void *take_strays(void)
@@ -77,7 +90,7 @@ void np_heap_redistribute(struct np_heap *heap)
     void *block;
     while ((block = take_strays()) != NULL) {
         while (block != NULL) {
-            void *after = np_link_load(block);
+            void *after = after_stray(block);
             np_heap_send(heap, block);
             block = after;
         }
@@ -113,8 +126,10 @@ static void send(struct np_heap *heap, struct np_outgoing *outgoing)
 static void send_alone(struct np_heap *heap, uint16_t owner, struct np_pool *pool, void *block)
 {
     size_t offset = pool->kind == NP_POOL_OBJECTS ? 16 : 8;
-    np_queue_push(&np_heap_at(owner)->remote,
-                  (struct np_queue_node *)(void *)((char *)block + offset));
+    struct np_queue_node *node = (struct np_queue_node *)(void *)((char *)block + offset);
+    if (NP_GUARD)
+        np_shadow_show(node, sizeof *node);
+    np_queue_push(&np_heap_at(owner)->remote, node);
     notify(heap, owner);
 }
 
@@ -162,6 +177,8 @@ static void append(struct np_heap *heap, uint16_t owner, struct np_pool *pool, v
 static void arrive(struct np_heap *heap, struct np_pool *pool, void *block)
 {
     np_count_add(&heap->own->away[pool->class_index], -1);
+    if (NP_GUARD)
+        np_guard_arrive(pool, block);
     if (np_size_classes[pool->class_index].is_tracked) {
         np_heap_mark_young(heap, pool);
         heap->credit--; /* in circulation again; who freed it has the credit */
@@ -222,7 +239,7 @@ void np_remote_settle(void)
 {
     void *block = take_strays();
     while (block != NULL) {
-        void *after = np_link_load(block);
+        void *after = after_stray(block);
         if (!np_shared_put(np_pool_of(block), block))
             add_stray(block);
         block = after;
@@ -248,6 +265,8 @@ static void take_claimed(struct np_heap *heap, void *block)
     uint16_t owner = np_load_relaxed(&pool->owner); /* relaxed: ours stays while we hold the heap */
     if (owner == heap->id) {
         np_count_add(&heap->own->away[pool->class_index], -1);
+        if (NP_GUARD)
+            np_guard_arrive(pool, block);
         np_heap_put(heap, pool, block);
     } else if (owner != 0 || !np_shared_put(pool, block)) {
         add_stray(block);
@@ -267,6 +286,8 @@ static void free_parcel(struct np_heap *heap, struct np_parcel *parcel,
 {
     np_count_add(&heap->own->parcels, -1);
     np_count_add(&heap->own->away[NP_CLASS_PARCEL], 1);
+    if (NP_GUARD)
+        np_guard_fill(np_pool_of(parcel), parcel);
     take(heap, parcel);
 }
 
@@ -292,12 +313,20 @@ void np_heap_empty_stash(struct np_heap *heap, bool claimed)
                     claimed ? take_claimed : take_own);
 }
 
-/* A node at the start of its block is a parcel. */
+/* A node at the start of its block is a parcel. The node is not looked at again by the queue. */
 static struct np_parcel *as_parcel(struct np_queue_node *node, void **ret_block)
 {
     struct np_pool *pool = np_pool_of(node);
     *ret_block = np_block_at(pool, np_block_index(pool, node));
     return *ret_block == (void *)node ? *ret_block : NULL;
+}
+
+/* The node was written into a freed block. */
+static void arrive_alone(void *block)
+{
+    const struct np_pool *pool = np_pool_of(block);
+    if (NP_GUARD && pool->kind == NP_POOL_UNTYPED)
+        np_guard_fill(pool, block);
 }
 
 void np_heap_drain_remote(struct np_heap *heap)
@@ -312,6 +341,7 @@ void np_heap_drain_remote(struct np_heap *heap)
             unpack(heap, parcel, take_own);
             keep_parcel(heap, parcel);
         } else {
+            arrive_alone(block);
             take_own(heap, block);
         }
     }
@@ -331,6 +361,7 @@ void np_heap_drain_claimed(struct np_heap *heap)
             unpack(heap, parcel, take_claimed);
             free_parcel(heap, parcel, take_claimed);
         } else {
+            arrive_alone(block);
             take_claimed(heap, block);
         }
     }

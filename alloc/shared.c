@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "alloc/guard.h"
 #include "base/check.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -47,7 +48,9 @@ void np_shared_give(struct np_pool *pool, void *block)
 {
     np_shared_lock();
     /* relaxed: 0 stays while we hold the lock */
-    if (np_load_relaxed(&pool->owner) != 0 || !np_magazine_give(pool->magazine, block))
+    if (NP_GUARD)
+        np_heap_give_guarded(shared, pool, block);
+    else if (np_load_relaxed(&pool->owner) != 0 || !np_magazine_give(pool->magazine, block))
         np_heap_give_slow(shared, pool, block);
     np_shared_unlock();
 }
@@ -58,6 +61,8 @@ bool np_shared_put(struct np_pool *pool, void *block)
     bool is_shared = np_load_relaxed(&pool->owner) == 0; /* relaxed: as above */
     if (is_shared) {
         np_count_add(&shared->own->away[pool->class_index], -1);
+        if (NP_GUARD)
+            np_guard_arrive(pool, block);
         np_heap_put(shared, pool, block);
     }
     np_shared_unlock();
@@ -71,6 +76,10 @@ struct np_pool *np_shared_adopt(struct np_heap *heap, unsigned class_index)
     if (heap == shared || np_load_relaxed(list) == 0)
         return NULL;
     np_shared_lock();
+    /* what the shared heap caches of a pool that leaves it would come back to a pool in use */
+    if (NP_GUARD)
+        np_quarantine_flush(shared);
+    np_heap_flush_magazine(shared, class_index);
     struct np_pool *pool = np_pool_at(*list);
     if (pool != NULL) {
         np_pool_remove(list, pool);

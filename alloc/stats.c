@@ -8,6 +8,7 @@
 #include "alloc/large.h"
 #include "alloc/meta.h"
 #include "alloc/own.h"
+#include "alloc/sample.h"
 
 struct sums {
     int64_t taken[NP_CLASS_COUNT], away[NP_CLASS_COUNT], cached[NP_CLASS_COUNT];
@@ -61,6 +62,8 @@ void np_alloc_stats_read(struct np_alloc_stats *ret_stats)
     np_heap_each(add_heap, &sums);
     np_arena_count(&arenas);
     np_large_count(&large);
+    struct np_sample_counts sampled;
+    np_sample_count(&sampled);
     for (unsigned i = 0; i < NP_CLASS_COUNT; i++) {
         const struct np_size_class *row = &np_size_classes[i];
         uint64_t live = at_least_0(sums.taken[i] - sums.cached[i] - sums.away[i]);
@@ -76,8 +79,8 @@ void np_alloc_stats_read(struct np_alloc_stats *ret_stats)
         stats.cached_bytes += at_least_0(sums.cached[i] + sums.away[i]) * row->block_bytes;
         stats.free_bytes += pool_bytes > taken_bytes ? pool_bytes - taken_bytes : 0;
     }
-    stats.untyped_blocks += large.blocks[0];
-    stats.untyped_bytes += large.bytes[0];
+    stats.untyped_blocks += large.blocks[0] + sampled.blocks;
+    stats.untyped_bytes += large.bytes[0] + sampled.bytes;
     stats.object_blocks += large.blocks[1];
     stats.object_bytes += large.bytes[1];
     stats.large_cached_bytes = large.cached_bytes;

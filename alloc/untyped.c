@@ -5,15 +5,17 @@
  * point, so both work while the world is stopped.
  *
  * Freeing does not touch the block. A block that is freed twice in a row shows at once, since it is
- * on top of its magazine; one freed twice otherwise shows when it goes back to its pool (and at
- * once in debug builds). */
+ * on top of its magazine; one freed twice otherwise shows when it goes back to its pool. In builds
+ * with guards (guard.h) every block ends in a canary, and each mistake shows at once. */
 #include "neap/block.h"
 
 #include <string.h>
 
+#include "alloc/guard.h"
 #include "alloc/heap.h"
 #include "alloc/large.h"
 #include "alloc/own.h"
+#include "alloc/sample.h"
 #include "alloc/shared.h"
 #include "alloc/stats.h"
 #include "alloc/trace.h"
@@ -42,14 +44,33 @@ static inline bool has_heap(void)
 
 /* ---- taking ---- */
 
-/* The block, told to the tracer if it is its turn. */
+/* With the canary's bytes. What nobody can have stays so. */
+static inline size_t with_tail(size_t bytes)
+{
+    return NP_GUARD && bytes <= PTRDIFF_MAX ? bytes + NP_GUARD_TAIL : bytes;
+}
+
+/* Builds with guards: the block, if there is one, as the program gets it. */
+static inline void *guarded(void *block)
+{
+    if (NP_GUARD && block != NULL) {
+        if (np_region_has(block))
+            np_guard_take(np_pool_of(block), block);
+        else if (!np_sample_has(block))
+            np_guard_seal(block, np_large_of(block)->bytes);
+    }
+    return block;
+}
+
+/* The block, told to the tracer if it is its turn. Blocks between guard pages are not traced. */
 static np_alloc_text void *traced(void *block, size_t bytes, const struct neap_site *site)
 {
     struct np_heap *heap = has_heap() ? np_tls.heap : NULL;
     bytes += bytes == 0;
     /* relaxed: a hint */
     bool due = heap != NULL ? np_trace_is_due(heap, bytes) : np_load_relaxed(&np_trace_is_wanted);
-    if (block == NULL || !due || !np_trace_hooks.made(heap, block, bytes, 0, site))
+    if (block == NULL || !due || np_sample_has(block) ||
+        !np_trace_hooks.made(heap, block, bytes, 0, site))
         return block;
     if (np_region_has(block)) /* relaxed: it reaches other threads with the block */
         np_store_relaxed(&np_pool_of(block)->traced, (uint8_t)1);
@@ -68,6 +89,11 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
 {
     if (!np_alloc_ready())
         return NULL;
+    if (has_heap() && np_unlikely(np_sample_is_due(np_tls.heap))) {
+        void *block = np_sample_take(bytes);
+        if (block != NULL)
+            return block;
+    }
     if (bytes > NP_SMALL_MAX)
         return take_large(16, bytes, false, site);
     unsigned class_index = np_class_of(bytes != 0 ? bytes : 1) + NP_CLASS_UNTYPED;
@@ -81,7 +107,8 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
 
 _Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
 
-np_alloc_text void *neap_alloc_at(size_t bytes, const struct neap_site *site)
+/* bytes with the canary's. */
+static inline void *take(size_t bytes, const struct neap_site *site)
 {
     size_t offset = bytes - 1;
     if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
@@ -95,13 +122,18 @@ np_alloc_text void *neap_alloc_at(size_t bytes, const struct neap_site *site)
     return np_likely(block != NULL) ? block : take_slow(bytes, site);
 }
 
+np_alloc_text void *neap_alloc_at(size_t bytes, const struct neap_site *site)
+{
+    return guarded(take(with_tail(bytes), site));
+}
+
 np_alloc_text void *neap_calloc_at(size_t count, size_t bytes, const struct neap_site *site)
 {
     size_t total;
     if (__builtin_mul_overflow(count, bytes, &total))
         return NULL;
-    if (total > NP_SMALL_MAX)
-        return take_large(16, total, true, site);
+    if (with_tail(total) > NP_SMALL_MAX)
+        return guarded(take_large(16, with_tail(total), true, site));
     void *block = neap_alloc_at(total, site);
     return block != NULL ? memset(block, 0, total) : NULL;
 }
@@ -111,15 +143,16 @@ np_alloc_text void *neap_aligned_alloc_at(size_t alignment, size_t bytes,
 {
     if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > ALIGNMENT_MOST)
         return NULL;
+    bytes = with_tail(bytes);
     if (alignment <= NP_CLASS_STEP)
-        return neap_alloc_at(bytes, site);
+        return guarded(take(bytes, site));
     /* Blocks of a size that is a multiple of the alignment are aligned: pools are. */
     if (bytes <= NP_SMALL_MAX && alignment <= NP_SMALL_MAX) {
         size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
         if (rounded <= NP_SMALL_MAX)
-            return neap_alloc_at(rounded != 0 ? rounded : alignment, site);
+            return guarded(take(rounded != 0 ? rounded : alignment, site));
     }
-    return take_large(alignment, bytes != 0 ? bytes : 1, false, site);
+    return guarded(take_large(alignment, bytes != 0 ? bytes : 1, false, site));
 }
 
 /* ---- giving ---- */
@@ -128,22 +161,36 @@ static np_cold void free_large(void *block)
 {
     if (block == NULL)
         return;
-    np_check((uintptr_t)block % 16 == 0 && !np_large_of(block)->is_object,
-             "%p is not a block of neap_alloc", block);
+    if (np_sample_has(block)) {
+        np_sample_give(block);
+        return;
+    }
+    struct np_large *large = np_large_of(block);
+    np_check((uintptr_t)block % 16 == 0 && !large->is_object, "%p is not a block of neap_alloc",
+             block);
+    if (NP_GUARD && !large->is_freed)
+        np_guard_unseal("neap_free", block, large->bytes);
     /* relaxed: written when it was made */
-    if (np_unlikely(np_load_relaxed(&np_large_of(block)->trace) != 0))
+    if (np_unlikely(np_load_relaxed(&large->trace) != 0))
         np_trace_hooks.freed(block);
     np_large_free(block, false);
 }
 
-/* Debug builds look where release builds would take too long. Needs a heap of the caller's. */
-static void check_cached(const struct np_pool *pool, const void *block)
+/* Builds with guards: checked and filled, then by way of the quarantine. */
+static np_noinline void free_guarded(struct np_pool *pool, void *block)
 {
-    struct np_heap *heap = np_tls.heap;
-    const struct np_magazine *magazine = &heap->magazines[pool->class_index];
-    for (void **entry = magazine->rest; entry > magazine->bottom; entry--)
-        np_check(*entry != block, "%p was freed twice", block);
-    np_check(!np_pool_has_free(pool, block), "%p was freed twice", block);
+    uint32_t index = np_block_index(pool, block);
+    /* relaxed: the block is in use, if it is one */
+    np_check(np_load_relaxed(&pool->kind) == NP_POOL_UNTYPED && pool->capacity != 0 &&
+                 index < np_load_relaxed(&pool->carved) && np_block_at(pool, index) == block,
+             "%p is not a block of neap_alloc, or was freed already", block);
+    if (np_load_relaxed(&pool->traced) != 0) /* relaxed: set before the block was handed out */
+        np_trace_hooks.freed(block);
+    np_guard_give(pool, block);
+    if (!has_heap())
+        np_shared_give(pool, block);
+    else
+        np_heap_give_guarded(np_tls.heap, pool, block);
 }
 
 static np_cold void free_twice(void *block)
@@ -176,13 +223,15 @@ void neap_free(void *block)
         return;
     }
     struct np_pool *pool = &region_pools[offset >> NP_POOL_LOG2];
+    if (NP_GUARD) {
+        free_guarded(pool, block);
+        return;
+    }
     /* relaxed: the key can read as ours only if we wrote it */
     if (np_unlikely(np_load_relaxed(&pool->key) != np_pool_key(np_tls.id, NP_POOL_UNTYPED))) {
         free_slow(pool, block);
         return;
     }
-    if (NP_CHECK_LEVEL >= 1)
-        check_cached(pool, block);
     struct np_magazine *magazine = pool->magazine;
     if (np_unlikely(magazine->first == block)) {
         free_twice(block);
@@ -198,19 +247,29 @@ size_t neap_usable_size(const void *block)
 {
     if (block == NULL)
         return 0;
-    return np_region_has(block) ? np_pool_of(block)->block_bytes : np_large_of(block)->bytes;
+    if (np_region_has(block))
+        return np_pool_of(block)->block_bytes - NP_GUARD_TAIL;
+    return np_sample_has(block) ? np_sample_usable(block)
+                                : np_large_of(block)->bytes - NP_GUARD_TAIL;
 }
 
-/* For the tracer a block of another size is another block. When there is no memory the old one
- * stays, as one that is not traced. */
+/* Large before and after: it may grow where it is. For the tracer a block of another size is
+ * another block; when there is no memory the old one stays, as one that is not traced. */
 static np_alloc_text void *resize_large(void *block, size_t bytes, const struct neap_site *site)
 {
     struct np_large *large = np_large_of(block);
+    size_t before = large->bytes;
     if (np_load_relaxed(&large->trace) != 0) { /* relaxed: as in free_large */
         np_trace_hooks.freed(block);
         np_store_relaxed(&large->trace, 0u);
     }
-    return traced(np_large_resize(block, bytes), bytes, site);
+    if (NP_GUARD)
+        np_guard_unseal("neap_realloc", block, before);
+    void *other = np_large_resize(block, bytes);
+    if (NP_GUARD)
+        np_guard_seal(other != NULL ? other : block,
+                      np_large_of(other != NULL ? other : block)->bytes);
+    return traced(other, bytes, site);
 }
 
 np_alloc_text void *neap_realloc_at(void *block, size_t bytes, const struct neap_site *site)
@@ -218,16 +277,12 @@ np_alloc_text void *neap_realloc_at(void *block, size_t bytes, const struct neap
     if (block == NULL)
         return neap_alloc_at(bytes, site);
     size_t before = neap_usable_size(block);
-    if (!np_region_has(block)) {
-        np_check(!np_large_of(block)->is_object, "%p is not a block of neap_alloc", block);
-        if (bytes > NP_SMALL_MAX) {
-            if (bytes <= before && bytes > before / 2)
-                return block;
-            return resize_large(block, bytes, site);
-        }
-    } else if (bytes <= before && bytes > before / 2) {
+    bool is_large = !np_region_has(block) && !np_sample_has(block);
+    np_check(!is_large || !np_large_of(block)->is_object, "%p is not a block of neap_alloc", block);
+    if (bytes <= before && bytes > before / 2)
         return block;
-    }
+    if (is_large && with_tail(bytes) > NP_SMALL_MAX)
+        return resize_large(block, with_tail(bytes), site);
     void *other = neap_alloc_at(bytes, site);
     if (other == NULL)
         return NULL;

@@ -14,6 +14,14 @@
 #    define NP_CHECK_LEVEL 0
 #endif
 
+/* Free blocks are filled, checked, kept back for a while and hidden from AddressSanitizer and
+ * Valgrind: alloc/guard.h. */
+#if NP_CHECK_LEVEL >= 1 || defined(NP_ASAN) || defined(NP_VALGRIND)
+#    define NP_GUARD 1
+#else
+#    define NP_GUARD 0
+#endif
+
 /* Prints "neap: panic: function: message" on standard error and aborts. Allocates nothing. */
 _Noreturn void np_panic_at(const char *function, const char *format, ...) np_printf(2, 3) np_cold;
 

@@ -15,6 +15,17 @@
 
 #define NP_CACHE_LINE 64
 
+/* Asks for the line in order to write it, so that a swap on it does not go to the other cores
+ * twice: once to read it and once more to own it. */
+static inline void np_prefetch_write(const void *address)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address)); /* gcc needs -mprfchw else */
+#else
+    __builtin_prefetch(address, 1);
+#endif
+}
+
 /* ThreadSanitizer forgets a thread in the last round of key destructors: nothing of ours runs then.
  */
 #if defined(__SANITIZE_THREAD__)
@@ -22,6 +33,13 @@
 #elif defined(__has_feature)
 #    if __has_feature(thread_sanitizer)
 #        define NP_TSAN 1
+#    endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#    define NP_ASAN 1
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+#        define NP_ASAN 1
 #    endif
 #endif
 

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * Linux. Memory is reserved readable and writable without a charge (MAP_NORESERVE), so a region is
- * one mapping for its whole life: nothing is ever split by mprotect or a partial munmap. */
+ * one mapping for its whole life: nothing is ever split by mprotect or a partial munmap, but the
+ * few pages of alloc/sample.c. */
 #include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +55,24 @@ void np_os_give_back(void *address, size_t bytes)
     int saved = errno;
     madvise(address, bytes, MADV_DONTNEED);
     errno = saved;
+}
+
+static void protect(void *address, size_t bytes, int protection)
+{
+    int saved = errno;
+    np_check(mprotect(address, bytes, protection) == 0, "the system refuses to change %zu bytes",
+             bytes);
+    errno = saved;
+}
+
+void np_os_close(void *address, size_t bytes)
+{
+    protect(address, bytes, PROT_NONE);
+}
+
+void np_os_open(void *address, size_t bytes)
+{
+    protect(address, bytes, PROT_READ | PROT_WRITE);
 }
 
 void np_os_prefer_huge(void *address, size_t bytes)
@@ -113,6 +134,16 @@ uint64_t np_os_now_ns(void)
 int np_os_thread_id(void)
 {
     return (int)syscall(SYS_gettid);
+}
+
+void np_os_thread_name(char *ret_name, size_t bytes)
+{
+    char name[16] = ""; /* PR_GET_NAME writes no more */
+    int saved = errno;
+    if (prctl(PR_GET_NAME, name) != 0)
+        name[0] = '\0';
+    errno = saved;
+    snprintf(ret_name, bytes, "%s", name);
 }
 
 bool np_os_privileged(void)

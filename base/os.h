@@ -19,6 +19,10 @@ void np_os_unreserve(void *address, size_t bytes);
 /* Gives the pages back at once (MADV_DONTNEED); they read as zero afterwards. The mapping stays. */
 void np_os_give_back(void *address, size_t bytes);
 
+/* Whole pages that nobody may touch from now on, and that everybody may. Splits the mapping. */
+void np_os_close(void *address, size_t bytes);
+void np_os_open(void *address, size_t bytes);
+
 /* Asks for huge pages where the system has them: for memory that is read in random order. */
 void np_os_prefer_huge(void *address, size_t bytes);
 
@@ -27,6 +31,8 @@ size_t np_os_resident_bytes(void); /* of this process; 0 when unknown */
 unsigned np_os_processors(void);
 uint64_t np_os_now_ns(void);
 int np_os_thread_id(void);
+/* What the system calls the calling thread; cut to bytes - 1, "" when unknown. */
+void np_os_thread_name(char *ret_name, size_t bytes);
 bool np_os_privileged(void); /* raised privilege: the environment is not to be trusted */
 
 /* Waits while *word == expected, at most timeout_ns (UINT64_MAX: for ever). May return early. */

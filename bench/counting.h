@@ -9,6 +9,7 @@ extern "C" {
 #endif
 
 void counting_add_plain(void);
+void counting_add_plain_call(void); /* behind the calls of a shared library */
 void counting_add_atomic(void);
 void counting_add_shared_ptr(void);
 void counting_add_neap(void);          /* function calls, the default of <neap/object.h> */

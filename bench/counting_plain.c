@@ -2,14 +2,14 @@
  *
  * Counting peers in C (counting.c): with COUNT_ATOMICALLY C11 atomics as every threaded refcount
  * uses them (relaxed up, acquire-release down), without it a plain int, the floor: right for one
- * thread only. */
+ * thread only; with COUNT_BY_CALL the plain int behind calls, the floor of neap's function mode. */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "bench/counting.h"
 #include "bench/shim.h"
 
-#ifdef COUNT_ATOMICALLY
+#if defined(COUNT_ATOMICALLY)
 #    include <stdatomic.h>
 #    define PEER_NAME    "atomic"
 #    define PEER_ADD     counting_add_atomic
@@ -18,6 +18,14 @@ typedef atomic_uint counter;
 #    define COUNT_UP(count) ((void)atomic_fetch_add_explicit((count), 1, memory_order_relaxed))
 #    define COUNT_DOWN_LAST(count) \
         (atomic_fetch_sub_explicit((count), 1, memory_order_acq_rel) == 1)
+#elif defined(COUNT_BY_CALL)
+#    include "bench/counting_call.h"
+#    define PEER_NAME              "plain_call"
+#    define PEER_ADD               counting_add_plain_call
+#    define PEER_THREADS           false
+typedef unsigned counter;
+#    define COUNT_UP(count)        counting_call_up(count)
+#    define COUNT_DOWN_LAST(count) counting_call_down_last(count)
 #else
 #    define PEER_NAME              "plain"
 #    define PEER_ADD               counting_add_plain

@@ -329,6 +329,12 @@ static inline void release_leaving(struct neap_visitor *visitor, void **slot)
 
 static void release_children(struct neap_header *header, struct leaving *leaving)
 {
+    const struct np_piecemeal *piecemeal = np_piecemeal_of(type_of(header));
+    if (piecemeal != NULL) {
+        uint64_t all = UINT64_MAX; /* releasing a member does nothing: it is condemned */
+        (void)piecemeal->release(np_object_of(header), &all, leaving->manner);
+        return;
+    }
     np_visit_object(header, type_of(header), &leaving->visitor, release_leaving);
 }
 

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unwind.h>
 
+#include "alloc/guard.h"
 #include "alloc/large.h"
 #include "alloc/own.h"
 #include "base/os.h"
@@ -147,7 +148,14 @@ static uint32_t *entry_of(const void *block)
 
 static uint64_t bytes_of(const void *block)
 {
-    return np_region_has(block) ? np_pool_of(block)->block_bytes : np_large_of(block)->bytes;
+    if (np_region_has(block)) {
+        const struct np_pool *pool = np_pool_of(block);
+        bool untyped =
+            np_load_relaxed(&pool->kind) == NP_POOL_UNTYPED; /* relaxed: its block is out */
+        return pool->block_bytes - (untyped ? NP_GUARD_TAIL : 0);
+    }
+    const struct np_large *large = np_large_of(block);
+    return large->bytes - (large->is_object ? 0 : NP_GUARD_TAIL);
 }
 
 /* The index in a word of this tracing; 0 for another's. */

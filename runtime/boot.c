@@ -33,6 +33,7 @@
 #include "runtime/helper.h"
 #include "runtime/leaks.h"
 #include "runtime/pending.h"
+#include "runtime/string.h"
 #include "runtime/usage.h"
 #include "runtime/watch.h"
 #include "threads/address_lock.h"
@@ -231,6 +232,7 @@ static void stop_floors(void)
     np_collect_hooks = (struct np_collect_hooks){NULL, NULL};
     np_collector_fini();
     np_deferred_fini();
+    np_string_fini();
     np_watch_fini();
     np_address_locks_fini();
     np_threads_fini();
@@ -287,7 +289,7 @@ static size_t settle_deaths(struct np_thread *thread)
     size_t ran = 0;
     do {
         before_blocking(thread);
-        np_quiescent_point_slow(thread);
+        np_user_point_slow(thread);
         np_grace_poll(thread->local);
         ran += np_pending_run(SIZE_MAX);
         np_death_drain(thread->local, 0);

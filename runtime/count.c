@@ -16,11 +16,13 @@
 
 #include "base/check.h"
 #include "neap/object.h"
+#include "neap/status.h"
 #include "runtime/batch.h"
 #include "runtime/contend.h"
 #include "runtime/death.h"
 #include "runtime/deferred.h"
 #include "runtime/usage.h"
+#include "threads/thread.h"
 
 /* Dead: no owner, nothing counted, nothing queued. */
 static bool is_dead(uint32_t shared)
@@ -34,12 +36,6 @@ void np_death_by(struct neap_header *header, enum np_manner manner)
         np_death(header);
     else
         np_death_quiet(header);
-}
-
-static uint16_t owner_of(const struct neap_header *header)
-{
-    /* relaxed: decides only which path runs; each path is right for a stale answer */
-    return np_load_relaxed(&header->owner);
 }
 
 /* A member of a garbage set that is being disposed of: its references are all inside the set and
@@ -91,7 +87,7 @@ static void retain_shared(struct neap_header *header)
 void np_retain(struct neap_header *header)
 {
     for (;;) {
-        uint16_t owner = owner_of(header);
+        uint16_t owner = np_owner_of(header);
         if (owner == np_tls.id) {
             uint32_t local = np_load_relaxed(&header->local) + 1; /* relaxed: ours */
             if (np_unlikely((int32_t)local < 0)) {
@@ -123,35 +119,9 @@ void np_retain(struct neap_header *header)
     }
 }
 
-bool np_try_retain(struct neap_header *header)
-{
-    uint16_t owner = owner_of(header);
-    if (owner == np_tls.id) {
-        /* ours and owned: only we could have freed it, and we are here */
-        np_retain(header);
-        return true;
-    }
-    if (owner == NEAP_OWNER_IMMORTAL)
-        return true;
-    if (owner == NEAP_OWNER_DEFERRED) {
-        np_deferred_add(header, 1); /* it dies in a stop only, and we are not at one */
-        return true;
-    }
-    uint32_t shared = np_load_relaxed(&header->shared); /* relaxed: the swap decides */
-    while (np_shared_is_acquirable(shared)) {
-        if (np_unlikely(np_shared_is_stuck(shared)))
-            return true;
-        /* [MM-try-1] acquire: what was written before the reference was stored or counted is seen;
-         * pairs with the release of whoever counted the word to this value */
-        if (np_cas_acquire(&header->shared, &shared, (shared + NP_SHARED_ONE) | NP_PUBLISHED))
-            return true;
-    }
-    return false;
-}
-
 void np_publish(struct neap_header *header)
 {
-    uint16_t owner = owner_of(header);
+    uint16_t owner = np_owner_of(header);
     if (owner == NEAP_OWNER_HANDED || owner == NEAP_OWNER_IMMORTAL || owner == NEAP_OWNER_DEFERRED)
         return;
     /* relaxed load: the bit is sticky. release: [MM-try-1] acquirers see what the publisher wrote
@@ -215,10 +185,21 @@ static void release_shared(struct neap_header *header, enum np_manner manner)
         release_shared(header, manner); /* tail call: the word changed under us */
 }
 
+/* The common release by another thread than the owner: nothing hangs on it, neither a death nor a
+ * merge. False: nothing was done. */
+static bool release_one_of_several(struct neap_header *header)
+{
+    uint32_t shared = np_load_relaxed(&header->shared); /* relaxed: the swap decides */
+    int32_t least = shared & NP_MERGED ? 2 : 1;
+    /* [MM-zero-1] release: our uses are before the death that a later release brings */
+    return np_shared_count(shared) >= least && !np_shared_is_stuck(shared) &&
+           np_cas_release(&header->shared, &shared, shared - NP_SHARED_ONE);
+}
+
 void np_release(struct neap_header *header, enum np_manner manner)
 {
     for (;;) {
-        uint16_t owner = owner_of(header);
+        uint16_t owner = np_owner_of(header);
         if (owner == np_tls.id) {
             uint32_t local = np_load_relaxed(&header->local) - 1; /* relaxed: ours */
             np_store_relaxed(&header->local, local);
@@ -259,7 +240,7 @@ void np_unqueue(struct neap_header *header, enum np_manner manner)
 
 bool np_merge_one(struct neap_header *header, uint16_t owner)
 {
-    uint16_t now = owner_of(header);
+    uint16_t now = np_owner_of(header);
     if (now == NEAP_OWNER_IMMORTAL || now == NEAP_OWNER_DEFERRED) {
         np_unqueue(header, NP_QUIET);
         return false;
@@ -302,12 +283,30 @@ void neap_retain_slow(const void *object)
     np_retain(neap_header_of(object));
 }
 
-void neap_release_slow(const void *object)
+/* Apart, so that the common path below saves no registers: a store in flight delays a swap. */
+static np_noinline void release_otherwise(struct neap_header *header)
 {
     if (np_unlikely(!np_usage_alive()))
         return;
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && np_thread_has_exited() &&
+        np_thread_return() == NEAP_OK) {
+        np_release(header, NP_LOUD);
+        np_thread_depart();
+        return;
+    }
     np_usage_check("neap_release");
-    np_release(neap_header_of(object), NP_LOUD);
+    np_release(header, NP_LOUD);
+}
+
+void neap_release_slow(const void *object)
+{
+    struct neap_header *header = neap_header_of(object);
+    if (np_likely(np_tls.id != NEAP_OWNER_NOBODY && np_usage_alive())) {
+        uint16_t owner = np_owner_of(header);
+        if (owner != np_tls.id && owner <= NEAP_OWNER_LAST && release_one_of_several(header))
+            return;
+    }
+    release_otherwise(header);
 }
 
 void neap_release_last(const void *object)
@@ -327,7 +326,7 @@ void neap_object_release(const void *object)
 
 size_t np_object_count(const struct neap_header *header, bool *ret_exempt)
 {
-    uint16_t owner = owner_of(header);
+    uint16_t owner = np_owner_of(header);
     *ret_exempt = owner == NEAP_OWNER_IMMORTAL || owner == NEAP_OWNER_DEFERRED;
     if (*ret_exempt)
         return 0;
@@ -342,7 +341,7 @@ size_t np_object_count(const struct neap_header *header, bool *ret_exempt)
 
 size_t neap_refcount(const void *object)
 {
-    if (owner_of(neap_header_of(object)) == NEAP_OWNER_DEFERRED)
+    if (np_owner_of(neap_header_of(object)) == NEAP_OWNER_DEFERRED)
         return (size_t)np_deferred_sum(neap_header_of(object));
     bool exempt;
     size_t count = np_object_count(neap_header_of(object), &exempt);

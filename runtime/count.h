@@ -16,10 +16,8 @@
 #ifndef NP_RUNTIME_COUNT_H
 #define NP_RUNTIME_COUNT_H
 
+#include "runtime/deferred.h"
 #include "runtime/header.h"
-
-/* How a death that follows may run: with user code on this thread, or queued (death.h). */
-enum np_manner { NP_LOUD, NP_QUIET };
 
 enum { NP_COUNT_LIMIT = 1 << 25 };
 
@@ -49,8 +47,38 @@ void np_retain(struct neap_header *header);
 void np_release(struct neap_header *header, enum np_manner manner);
 
 /* Retains an object that may be dead or its block reused, without writing unless it is acquirable.
- * The caller found the pointer in a slot and reads the slot again afterwards. */
-bool np_try_retain(struct neap_header *header);
+ * The caller found the pointer in a slot and reads the slot again afterwards. The first half is for
+ * an object that another thread owns, or nobody. */
+static inline bool np_try_retain_shared(struct neap_header *header)
+{
+    uint32_t shared = np_load_relaxed(&header->shared); /* relaxed: the swap decides */
+    while (np_shared_is_acquirable(shared)) {
+        if (np_unlikely(np_shared_is_stuck(shared)))
+            return true;
+        /* [MM-try-1] acquire: what was written before the reference was stored or counted is seen;
+         * pairs with the release of whoever counted the word to this value */
+        if (np_cas_acquire(&header->shared, &shared, (shared + NP_SHARED_ONE) | NP_PUBLISHED))
+            return true;
+    }
+    return false;
+}
+
+static inline bool np_try_retain(struct neap_header *header)
+{
+    uint16_t owner = np_owner_of(header);
+    if (owner == np_tls.id) {
+        /* ours and owned: only we could have freed it, and we are here */
+        np_retain(header);
+        return true;
+    }
+    if (owner == NEAP_OWNER_IMMORTAL)
+        return true;
+    if (owner == NEAP_OWNER_DEFERRED) {
+        np_deferred_add(header, 1); /* it dies in a stop only, and we are not at one */
+        return true;
+    }
+    return np_try_retain_shared(header);
+}
 
 /* The taker of a handed object becomes its owner. False: it was not handed, or somebody else was
  * faster. */

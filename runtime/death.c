@@ -124,6 +124,16 @@ static bool release_long(struct np_local *local, struct neap_header *header,
     return true;
 }
 
+/* A container's, as far as the budget goes; as release_long. */
+static bool release_pieces(struct np_local *local, struct neap_header *header,
+                           const struct np_piecemeal *piecemeal, uint64_t *budget)
+{
+    if (piecemeal->release(np_object_of(header), budget, NP_LOUD))
+        return true;
+    np_store_relaxed(&local->partial, header); /* relaxed: the helper asks for it */
+    return false;
+}
+
 static bool release_children(struct np_local *local, struct neap_header *header,
                              const struct neap_type *type, uint64_t *budget)
 {
@@ -131,6 +141,9 @@ static bool release_children(struct np_local *local, struct neap_header *header,
         return true;
     bool is_long = (header->flags & NP_FLAG_ARRAY) || (type->traits & NP_TRAIT_TRAILING);
     uint64_t all = UINT64_MAX; /* one object at a time is partial */
+    if (np_unlikely(type->flags & NP_TYPE_PIECEMEAL))
+        return release_pieces(local, header, np_piecemeal_of(type),
+                              local->partial != NULL ? &all : budget);
     if (is_long && type->visit == NULL)
         return release_long(local, header, type, 0, local->partial != NULL ? &all : budget);
     struct neap_visitor visitor = {release_slot};
@@ -225,25 +238,29 @@ static bool has_watchers(const struct neap_header *header)
     return (np_load_relaxed(&header->shared) & NP_HAS_WEAK) != 0; /* relaxed: it is ours alone */
 }
 
-/* Exactly budget: 0 leaves all but prompt objects for later. */
-static bool drain(struct np_local *local, uint64_t budget, bool plain_only)
+/* At most *budget, from which it takes what it used: 0 leaves all but prompt objects for later. */
+static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
 {
     np_tls.dying++;
     for (;;) {
-        if (local->partial != NULL && budget > 0 && !(plain_only && has_watchers(local->partial))) {
+        if (local->partial != NULL && *budget > 0 &&
+            !(plain_only && has_watchers(local->partial))) {
             struct neap_header *header = local->partial;
             size_t next = local->partial_next;
             np_store_relaxed(&local->partial, NULL);
-            if (release_long(local, header, np_type_at(header->type), next, &budget))
+            const struct neap_type *type = np_type_at(header->type);
+            if (type->flags & NP_TYPE_PIECEMEAL
+                    ? release_pieces(local, header, np_piecemeal_of(type), budget)
+                    : release_long(local, header, type, next, budget))
                 finish(header);
             continue;
         }
-        struct neap_header *header = next_of(local, plain_only, budget == 0);
+        struct neap_header *header = next_of(local, plain_only, *budget == 0);
         if (header == NULL)
             break;
-        if (budget > 0)
-            budget--;
-        destroy(local, header, &budget);
+        if (*budget > 0)
+            --*budget;
+        destroy(local, header, budget);
     }
     np_tls.dying--;
     if (np_death_is_empty(local))
@@ -254,13 +271,20 @@ static bool drain(struct np_local *local, uint64_t budget, bool plain_only)
 
 bool np_death_drain(struct np_local *local, uint64_t budget)
 {
-    return np_death_is_empty(local) || drain(local, all_if_0(budget), false);
+    budget = all_if_0(budget);
+    return np_death_drain_within(local, &budget);
+}
+
+bool np_death_drain_within(struct np_local *local, uint64_t *budget)
+{
+    return np_death_is_empty(local) || drain(local, budget, false);
 }
 
 void np_death_drain_plain(struct np_local *local, uint64_t budget)
 {
+    budget = all_if_0(budget);
     if (local->dying[NP_DYING_PLAIN] != NULL || local->partial != NULL)
-        drain(local, all_if_0(budget), true);
+        drain(local, &budget, true);
 }
 
 void np_death_take_plain(struct np_local *from)
@@ -287,7 +311,7 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
     destroy(local, header, &budget);
     np_tls.dying--;
     if (!np_death_is_empty(local))
-        drain(local, budget, false);
+        drain(local, &budget, false);
 }
 
 void np_death(struct neap_header *header)
@@ -308,7 +332,7 @@ void np_death(struct neap_header *header)
     } else {
         push(&local->dying[list_for(type, shared)], header);
         if (np_tls.dying == 0)
-            drain(local, all_if_0(np_options.release_budget), false);
+            np_death_drain(local, np_options.release_budget);
     }
 }
 
@@ -339,7 +363,7 @@ void np_death_of_pending(struct neap_header *header)
     const struct neap_type *type = np_type_at(header->type);
     push(&local->dying[list_for(type, NP_HAS_WEAK)], header);
     if (np_tls.dying == 0)
-        drain(local, all_if_0(np_options.release_budget), false);
+        np_death_drain(local, np_options.release_budget);
 }
 
 void neap_visit(struct neap_visitor *visitor, void *slot)

@@ -30,6 +30,9 @@ void np_death_quiet(struct neap_header *header);
  * empty. */
 bool np_death_drain(struct np_local *local, uint64_t budget);
 
+/* The same, at most *budget (here 0 is none), from which it takes what it used. */
+bool np_death_drain_within(struct np_local *local, uint64_t *budget);
+
 /* Does nothing of the thread wait for destruction? */
 bool np_death_is_empty(const struct np_local *local);
 

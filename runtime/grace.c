@@ -13,6 +13,7 @@
 #include "alloc/pool.h"
 #include "base/options.h"
 #include "runtime/death.h"
+#include "runtime/retire.h"
 #include "threads/clock.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -95,6 +96,7 @@ void np_grace_add(struct neap_header *header)
 
 void np_grace_poll(struct np_local *local)
 {
+    np_retire_poll(local);
     if (!is_empty(&local->grace)) {
         advance(&local->grace);
         if (!is_empty(&local->grace))
@@ -110,6 +112,7 @@ void np_grace_poll(struct np_local *local)
 
 void np_grace_abandon(struct np_local *local)
 {
+    np_retire_abandon(local);
     if (is_empty(&local->grace))
         return;
     pthread_mutex_lock(&lock);
@@ -122,5 +125,5 @@ void np_grace_abandon(struct np_local *local)
 
 size_t np_grace_bytes(void)
 {
-    return np_load_relaxed(&waiting_bytes); /* relaxed: a hint */
+    return np_load_relaxed(&waiting_bytes) + np_retire_bytes(); /* relaxed: a hint */
 }

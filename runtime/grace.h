@@ -22,14 +22,14 @@ static inline bool np_grace_wanted(const struct neap_header *header, const struc
 /* The object is dead and wanted to wait. */
 void np_grace_add(struct neap_header *header);
 
-/* Moves what has waited long enough to the calling thread's death lists. At stop points and polls.
- */
+/* Moves what has waited long enough to the calling thread's death lists, and frees retired blocks
+ * (retire.h). At stop points and polls. */
 void np_grace_poll(struct np_local *local);
 
 /* The thread leaves. */
 void np_grace_abandon(struct np_local *local);
 
-/* Bytes of blocks that wait, in the whole process; a hint. */
+/* Bytes of blocks that wait here and in retire.h, in the whole process; a hint. */
 size_t np_grace_bytes(void);
 
 #endif

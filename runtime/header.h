@@ -59,6 +59,12 @@ static inline int32_t np_shared_count(uint32_t shared)
     return (int32_t)shared >> 5;
 }
 
+static inline uint16_t np_owner_of(const struct neap_header *header)
+{
+    /* relaxed: decides only which path runs; each path is right for a stale answer */
+    return np_load_relaxed(&header->owner);
+}
+
 static inline void *np_object_of(const struct neap_header *header)
 {
     return (void *)(uintptr_t)(header + 1);
@@ -94,6 +100,25 @@ enum {
 
 /* In neap_type.flags of the runtime's own types: dispose is ours, short, and runs anywhere. */
 #define NP_TYPE_INTERNAL (1u << 31)
+
+/* In neap_type.flags of containers whose slots are in blocks of their own, with `user` set to a
+ * struct np_piecemeal: what they hold is released within the budget, as a large array's slots are.
+ */
+#define NP_TYPE_PIECEMEAL (1u << 30)
+
+/* How a death that follows may run: with user code on this thread, or queued (death.h). */
+enum np_manner { NP_LOUD, NP_QUIET };
+
+struct np_piecemeal {
+    /* Releases at most *budget references, one off for each; true when the container is empty and
+     * its blocks are freed. */
+    bool (*release)(void *self, uint64_t *budget, enum np_manner manner);
+};
+
+static inline const struct np_piecemeal *np_piecemeal_of(const struct neap_type *type)
+{
+    return type->flags & NP_TYPE_PIECEMEAL ? (const struct np_piecemeal *)type->user : NULL;
+}
 
 /* Gives the type its index on first use; 0 out of memory. */
 uint32_t np_type_register(const struct neap_type *type);

@@ -79,7 +79,12 @@ static void serve_sleepers(void)
         np_death_take_plain(local);
         np_thread_unclaim(thread);
     }
-    np_death_drain(np_tls.local, 0);
+    /* as at a poll, one link per turn; and whoever wants to stop the world does not wait for all */
+    while (!np_death_drain(np_tls.local, np_options.release_budget) ||
+           np_batch_is_open(np_tls.local)) {
+        np_batch_flush(np_tls.local);
+        np_quiescent_point(np_tls.thread);
+    }
 }
 
 /* One round of all background work; the caller is attached and at a quiescent point. */

@@ -32,7 +32,7 @@ static bool count_object(struct neap_header *header, void *arg)
     const struct neap_type *type = np_type_at(header->type);
     bool exempt;
     size_t references = np_object_count(header, &exempt);
-    if (header->owner == NEAP_OWNER_IMMORTAL || (type->flags & NP_TYPE_INTERNAL) ||
+    if (header->owner == NEAP_OWNER_IMMORTAL ||
         (header->owner == NEAP_OWNER_DEFERRED && np_deferred_is_immortal(header)))
         return true;
     size_t bytes = np_object_block_bytes(header);

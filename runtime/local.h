@@ -33,6 +33,12 @@ struct np_grace {
     uint64_t tag; /* of waiting */
 };
 
+/* Retired blocks of containers, linked through their first words; see retire.h. */
+struct np_retire_lists {
+    void *waiting, *gathering;
+    uint64_t tag; /* of waiting */
+};
+
 struct np_local {
     struct neap_header *dying[NP_DYING_LISTS]; /* (o) last-in-first-out through word 0 */
     struct neap_header *partial; /* (o) an object whose children are released in part, or NULL */
@@ -41,10 +47,11 @@ struct np_local {
     struct np_batch *spare;                 /* (o) empty batches */
     uint32_t spare_count;                   /* (o) */
     uint16_t id;                            /* (c) the slot */
-    bool contended_held;           /* (o) a reference to `contended` is held, to be deferred */
-    uint32_t contended_count;      /* (o) swaps lost in a row on it */
-    struct neap_header *contended; /* (o) the object of the last lost swap; see contend.h */
-    struct np_grace grace;         /* (o) */
+    bool contended_held;            /* (o) a reference to `contended` is held, to be deferred */
+    uint32_t contended_count;       /* (o) swaps lost in a row on it */
+    struct neap_header *contended;  /* (o) the object of the last lost swap; see contend.h */
+    struct np_grace grace;          /* (o) */
+    struct np_retire_lists retired; /* (o) */
     int64_t *cells; /* (o>, s) deferred counts, by index: NP_DEFERRED_MOST, in reserved memory */
     struct np_queue merges __attribute__((aligned(NP_CACHE_LINE))); /* (x) batches from others */
 };

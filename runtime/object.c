@@ -11,9 +11,11 @@
 
 #include <string.h>
 
+#include "alloc/guard.h"
 #include "alloc/large.h"
 #include "alloc/trace.h"
 #include "base/check.h"
+#include "base/options.h"
 #include "runtime/collect_hooks.h"
 #include "runtime/death.h"
 #include "runtime/grace.h"
@@ -78,7 +80,11 @@ static void *take_large(size_t bytes)
 static np_alloc_text void *new_general(const struct neap_type *type, size_t body_bytes,
                                        uint8_t flags, const struct neap_site *site)
 {
-    np_usage_check("neap_new");
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && !np_usage_attach()) {
+        if (np_options.auto_attach && np_tls.attached == 0)
+            return NULL; /* no memory for it */
+        np_usage_fail("neap_new");
+    }
     uint32_t index = np_load_acquire(&type->index); /* [MM-type-2] acquire: pairs with type.c */
     if (index == 0 && (index = np_type_register(type)) == 0)
         return NULL;
@@ -101,6 +107,8 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
         if (header == NULL)
             header = take_small(class_index);
         if (header != NULL) {
+            if (NP_GUARD)
+                np_guard_take_object(header);
             size_t block_bytes = np_pool_of(header)->block_bytes;
             memset(header + 1, 0, block_bytes - sizeof *header);
         }
@@ -145,6 +153,8 @@ np_alloc_text void *neap_object_new_at(const struct neap_type *type, size_t extr
         if (header == NULL)
             return NULL;
     }
+    if (NP_GUARD)
+        np_guard_take_object(header);
     memset(header + 1, 0, body_bytes);
     write_header(header, index, type->birth);
     return np_object_of(header);

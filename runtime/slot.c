@@ -129,9 +129,9 @@ static void retain_published(const void *value)
     np_publish(neap_header_of(value));
 }
 
-void *neap_slot_load(void *slot)
+/* Any slot, any value: the whole protocol. */
+static np_noinline void *load_otherwise(void *slot)
 {
-    check_kind(slot, NEAP_SLOT_ATOMIC, "neap_load");
     if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY)) {
         if (!np_usage_alive())
             return NULL;
@@ -144,8 +144,8 @@ void *neap_slot_load(void *slot)
         if (value == NULL)
             return NULL;
         struct neap_header *header = neap_header_of(value);
-        /* relaxed: ours means we alone could have freed it, and the count is ours to write */
-        if (np_load_relaxed(&header->owner) == np_tls.id) {
+        if (np_owner_of(header) == np_tls.id) {
+            /* ours means we alone could have freed it, and the count is ours to write */
             np_retain(header);
             return value;
         }
@@ -162,6 +162,33 @@ void *neap_slot_load(void *slot)
              "neap_store and "
              "its like from its first value on",
              slot);
+}
+
+/* The reference counted is not to the slot's object any more. */
+static np_noinline void *load_after(void *slot, struct neap_header *moved)
+{
+    np_release(moved, NP_QUIET);
+    return load_otherwise(slot);
+}
+
+/* The common case saves no registers: a store in flight delays the swap that follows. */
+void *neap_slot_load(void *slot)
+{
+    check_kind(slot, NEAP_SLOT_ATOMIC, "neap_load");
+    void *value = np_load_acquire((void **)slot); /* [MM-slot-1] as in load_otherwise */
+    if (np_unlikely(value == NULL || np_tls.id == NEAP_OWNER_NOBODY))
+        return load_otherwise(slot);
+    struct neap_header *header = neap_header_of(value);
+    np_prefetch_write(header);
+    uint16_t owner = np_owner_of(header);
+    if (owner == np_tls.id) {
+        neap_retain_inline(value);
+        return value;
+    }
+    if (np_unlikely(owner > NEAP_OWNER_LAST || !np_try_retain_shared(header)))
+        return load_otherwise(slot);
+    /* [MM-slot-1] acquire: as in load_otherwise */
+    return np_likely(np_load_acquire((void **)slot) == value) ? value : load_after(slot, header);
 }
 
 void *neap_slot_exchange(void *slot, const void *value)

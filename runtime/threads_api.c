@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/options.h"
+#include "runtime/batch.h"
 #include "runtime/contend.h"
 #include "runtime/death.h"
 #include "runtime/grace.h"
@@ -74,27 +75,25 @@ int neap_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(voi
     return NEAP_OK;
 }
 
-int neap_thread_join(pthread_t thread, void **ret_value)
-{
-    np_usage_check("neap_thread_join");
-    np_blocking_enter(np_tls.thread);
-    int failed = pthread_join(thread, ret_value);
-    np_blocking_leave(np_tls.thread);
-    return failed == 0 ? NEAP_OK : NEAP_EINVAL;
-}
-
 /* Something was asked: acknowledge, then take a budget of what waits for a place to run user code.
+ * What dies releases what it held, in batches for owners that sleep, and only their delivery, at
+ * the next turn, tells what died of it: so a chain of a sleeper's objects dies one link per turn.
  */
 static np_cold void safepoint_slow(struct np_thread *thread)
 {
-    np_quiescent_point_slow(thread);
-    if (np_tls.dying > 0)
-        return; /* inside a dispose or finalizer: the outer loop goes on */
-    np_grace_poll(np_tls.local);
-    np_contend_serve(np_tls.local);
-    uint64_t budget = np_options.release_budget;
-    np_pending_run(budget == 0 ? SIZE_MAX : budget);
-    bool done = np_death_drain(np_tls.local, budget);
+    uint64_t budget = np_options.release_budget == 0 ? UINT64_MAX : np_options.release_budget;
+    uint64_t before;
+    bool done;
+    do {
+        before = budget;
+        np_user_point_slow(thread);
+        if (np_tls.dying > 0)
+            return; /* inside a dispose or finalizer: the outer loop goes on */
+        np_grace_poll(np_tls.local);
+        np_contend_serve(np_tls.local);
+        budget -= np_pending_run(budget);
+        done = np_death_drain_within(np_tls.local, &budget);
+    } while (done && budget > 0 && budget < before && np_batch_is_open(np_tls.local));
     if (!done || np_pending_count() > 0)
         np_thread_request(thread, NP_REQUEST_PENDING);
 }
@@ -128,25 +127,4 @@ void neap_blocking_leave(void)
     np_check(np_tls.attached > 0 && np_tls.thread->blocking_depth > 0,
              "not inside a blocking region");
     np_blocking_leave(np_tls.thread);
-}
-
-int neap_mutex_lock(pthread_mutex_t *mutex)
-{
-    np_usage_check("neap_mutex_lock");
-    int error = pthread_mutex_trylock(mutex);
-    if (error != EBUSY)
-        return error;
-    np_blocking_enter(np_tls.thread);
-    error = pthread_mutex_lock(mutex);
-    np_blocking_leave(np_tls.thread);
-    return error;
-}
-
-int neap_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
-{
-    np_usage_check("neap_cond_wait");
-    np_blocking_enter(np_tls.thread);
-    int error = pthread_cond_wait(condition, mutex);
-    np_blocking_leave(np_tls.thread);
-    return error;
 }

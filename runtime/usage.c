@@ -6,28 +6,41 @@
 
 #include "alloc/pool.h"
 #include "base/check.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "neap/status.h"
 #include "runtime/header.h"
+#include "threads/thread.h"
 
-static bool alive; /* (x) written by the first init and the last shutdown */
+bool np_usage_now;
 
-bool np_usage_alive(void)
+void np_usage_set_alive(bool alive)
 {
-    return np_load_relaxed(
-        &alive); /* relaxed: a thread that attached saw init; others may not call */
+    np_store_relaxed(&np_usage_now, alive); /* relaxed: see np_usage_alive */
 }
 
-void np_usage_set_alive(bool now_alive)
+bool np_usage_attach(void)
 {
-    np_store_relaxed(&alive, now_alive); /* relaxed: see np_usage_alive */
+    if (!np_usage_alive() || np_tls.attached > 0 || np_options.auto_attach == 0)
+        return false;
+    char name[NP_THREAD_NAME_BYTES];
+    np_os_thread_name(name, sizeof name);
+    return np_thread_attach(name) == NEAP_OK;
 }
 
 void np_usage_fail(const char *call)
 {
     if (!np_usage_alive())
         np_panic_at(call, "the runtime is not running: call neap_init first");
+    if (np_usage_attach())
+        return;
+    if (np_tls.attached == 0 && np_thread_has_exited())
+        np_panic_at(call, "this thread has exited: a key destructor may release, nothing else");
+    if (np_tls.attached == 0 && np_options.auto_attach)
+        np_panic_at(call, "no memory or no slot to attach this thread");
     if (np_tls.attached == 0)
-        np_panic_at(call, "this thread is not attached: call neap_thread_attach first, or start it "
-                          "with neap_thread_create");
+        np_panic_at(call, "this thread is not attached: call neap_thread_attach first, start it "
+                          "with neap_thread_create, or set option auto_attach");
     np_panic_at(call, "called inside a blocking region: no object, slot or weak call between "
                       "neap_blocking_enter and neap_blocking_leave");
 }

@@ -8,15 +8,24 @@
 
 #include <stdbool.h>
 
+#include "base/atomics.h"
 #include "base/tls.h"
 #include "neap/header.h"
 
 /* Between the first neap_init and the last neap_shutdown. */
-bool np_usage_alive(void);
+extern bool np_usage_now; /* (x) written by the first init and the last shutdown */
+static inline bool np_usage_alive(void)
+{
+    /* relaxed: a thread that attached saw init; others may not call */
+    return np_load_relaxed(&np_usage_now);
+}
 void np_usage_set_alive(bool alive);
 
-/* The calling thread is attached and not in a blocking region; else a panic that names the call and
- * the remedy. */
+/* Attaches the caller if it is not and option auto_attach is on; false: it is as it was. */
+bool np_usage_attach(void);
+
+/* The calling thread is attached and not in a blocking region, or becomes so by np_usage_attach;
+ * else a panic that names the call and the remedy. np_tls is to be read after it. */
 void np_usage_fail(const char *call);
 static inline void np_usage_check(const char *call)
 {

@@ -57,5 +57,10 @@ void np_stop_point_slow(struct np_thread *thread)
 
 void np_quiescent_point_slow(struct np_thread *thread)
 {
+    poll_slow(thread, NP_REQUEST_AT_QUIESCENT, true);
+}
+
+void np_user_point_slow(struct np_thread *thread)
+{
     poll_slow(thread, NP_REQUEST_ALL, true);
 }

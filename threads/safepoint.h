@@ -10,8 +10,9 @@
 #include "threads/thread.h"
 
 void np_stop_point_slow(struct np_thread *thread) np_cold;
-/* Clears PENDING; the caller, which runs user code, sets it again if some is left. */
 void np_quiescent_point_slow(struct np_thread *thread) np_cold;
+/* Clears PENDING too; the caller, which runs user code, sets it again if some is left. */
+void np_user_point_slow(struct np_thread *thread) np_cold;
 
 /* Allocation's slow path and other internal loops: acknowledges stops, handshakes and the operation
  * clock, runs the handlers that need no user code. Peeks and borrows survive. */
@@ -22,12 +23,11 @@ static inline void np_stop_point(struct np_thread *thread)
         np_stop_point_slow(thread);
 }
 
-/* neap_safepoint and its like: acknowledges both clocks too. Runs no user code itself; the caller
- * does. */
+/* Acknowledges both clocks too. Pending user code goes on waiting, and its bit stays. */
 static inline void np_quiescent_point(struct np_thread *thread)
 {
     /* relaxed: the slow path reads again with acquire */
-    if (np_unlikely(np_load_relaxed(&thread->requests) != 0))
+    if (np_unlikely((np_load_relaxed(&thread->requests) & NP_REQUEST_AT_QUIESCENT) != 0))
         np_quiescent_point_slow(thread);
 }
 

@@ -303,8 +303,10 @@ void np_thread_detach(void)
  * functions, half done. */
 static void at_thread_exit(void *value)
 {
-    if (value == &exited)
+    if (value == &exited) {
+        pthread_setspecific(registry.key, &exited); /* it stays over in the rounds to come */
         return;
+    }
     struct np_thread *slot = value;
     np_tls.dying = 0;
     if (slot->blocking_depth > 0) {
@@ -317,6 +319,25 @@ static void at_thread_exit(void *value)
         return;
     }
     np_tls.attached = 1;
+    np_thread_depart();
+}
+
+bool np_thread_has_exited(void)
+{
+    return registry.has_key && pthread_getspecific(registry.key) == &exited;
+}
+
+int np_thread_return(void)
+{
+    pthread_setspecific(registry.key, NULL);
+    int status = np_thread_attach("exiting");
+    if (status != NEAP_OK)
+        pthread_setspecific(registry.key, &exited);
+    return status;
+}
+
+void np_thread_depart(void)
+{
     np_thread_detach();
     pthread_setspecific(registry.key, &exited);
 }

@@ -58,7 +58,8 @@ enum np_request {
     NP_REQUEST_BITS = 9,
     NP_REQUEST_ALL = (1 << NP_REQUEST_BITS) - 1,
     /* what a stop point can serve; the rest waits for a quiescent point and costs no slow path */
-    NP_REQUEST_AT_STOP_POINT = NP_REQUEST_ALL & ~(NP_REQUEST_PENDING | NP_REQUEST_PEEK)
+    NP_REQUEST_AT_STOP_POINT = NP_REQUEST_ALL & ~(NP_REQUEST_PENDING | NP_REQUEST_PEEK),
+    NP_REQUEST_AT_QUIESCENT = NP_REQUEST_ALL & ~NP_REQUEST_PENDING
 };
 
 enum np_clock { NP_CLOCK_OPERATION, NP_CLOCK_PEEK, NP_CLOCK_COUNT };
@@ -120,6 +121,13 @@ int np_thread_attach(const char *name);
 /* Inverse; the outermost runs hooks.detaching, then publishes DETACHED, then looks at the queues
  * again. */
 void np_thread_detach(void);
+
+/* The thread's exit has detached it for good; only a destructor of another library's can ask. For
+ * one call of such a thread: return attaches it (as np_thread_attach), depart detaches it again.
+ */
+bool np_thread_has_exited(void);
+int np_thread_return(void);
+void np_thread_depart(void);
 
 /* Slots ever used are 1 .. np_thread_high(); np_thread_at(id) never moves. */
 uint32_t np_thread_high(void);

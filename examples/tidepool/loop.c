@@ -282,7 +282,7 @@ static void *loop_run(void *arg)
     return NULL;
 }
 
-bool server_run(void)
+bool server_run(void (*started_all)(void))
 {
     unsigned started = 1;
     for (; started < server.settings.threads; started++) {
@@ -298,6 +298,7 @@ bool server_run(void)
         }
     }
     bool all = started == server.settings.threads;
+    started_all();
     if (all) {
         printf("tidepool: listening on %s:%u\n", server.settings.bind, server.port);
         fflush(stdout);
@@ -310,7 +311,8 @@ bool server_run(void)
 
 void server_stop(void)
 {
-    atomic_store_explicit(&server.stopping, true, memory_order_relaxed);
+    if (atomic_exchange_explicit(&server.stopping, true, memory_order_relaxed))
+        return;
     for (unsigned i = 0; i < server.settings.threads; i++)
         uv_async_send(&server.loops[i].wake);
 }

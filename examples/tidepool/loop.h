@@ -73,11 +73,12 @@ extern struct server server;
 /* Binds the port and makes the loops; false after a message on standard error. */
 bool server_open(void);
 
-/* Serves until server_stop, the first loop on the calling thread. False after a message when
- * threads could not be started. */
-bool server_run(void);
+/* Serves until server_stop, the first loop on the calling thread; calls started_all when the other
+ * threads have been started. False after a message when threads could not be started. */
+bool server_run(void (*started_all)(void));
 
-/* Asks all loops to close their connections and end. Any thread. */
+/* Asks all loops to close their connections and end. Any thread, and a signal's handler on the
+ * thread that calls server_close: only the first call does anything. */
 void server_stop(void);
 
 /* Drops the mail that no loop will deliver, then, when neap has ended, the loops. All have ended.

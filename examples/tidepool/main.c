@@ -30,25 +30,43 @@
 
 enum exit_status { EXIT_NOT_STARTED = 1, EXIT_BAD_FLAG = 2, EXIT_LEAKED = 3 };
 
-static uv_signal_t signals[2];
+/* ---- signals ---- */
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(int number)
 {
     (void)number;
-    loop_awake(handle->data);
     server_stop();
 }
 
-/* The first loop hears SIGTERM and SIGINT. */
-static void catch_signals(void)
+static sigset_t end_signals(void)
 {
-    static const int numbers[] = {SIGTERM, SIGINT};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+/* The first SIGTERM or SIGINT asks for the end, and any further one finds the same handler: the end
+ * drops millions of objects, and nobody's impatience may leave a unix socket or half a report
+ * behind (SIGKILL still can). Not by uv_signal_t, whose handle the end closes, and with it the
+ * handler. The main thread alone hears them, so that the handler never runs beside server_close:
+ * all other threads are started before listen_to_signals or by a thread that hears nothing. */
+static void hold_signals(void)
+{
+    sigset_t signals = end_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    for (int i = 0; i < 2; i++) {
-        uv_signal_init(&server.loops[0].uv, &signals[i]);
-        signals[i].data = &server.loops[0];
-        uv_signal_start(&signals[i], on_signal, numbers[i]);
-    }
+}
+
+static void listen_to_signals(void)
+{
+    sigset_t signals = end_signals();
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 static int write_report(const struct info_report *report, size_t leaked)
@@ -99,6 +117,7 @@ int main(int count, char **argument)
     case SETTINGS_RUN:
         break;
     }
+    hold_signals();
     int status = neap_init(NULL);
     if (status != NEAP_OK) {
         fprintf(stderr, "tidepool: cannot start neap: %s\n", neap_strerror(status));
@@ -113,8 +132,7 @@ int main(int count, char **argument)
     }
     if (!server_open())
         return EXIT_NOT_STARTED;
-    catch_signals();
-    bool ran = server_run();
+    bool ran = server_run(listen_to_signals);
 
     struct info_report report = {.keys = 0};
     info_report_gather(&report);

@@ -9,13 +9,16 @@
 #include <neap/options.h>
 #include <neap/runtime.h>
 #include <neap/thread.h>
+#include <neap/wait.h>
 #include <neap/type.h>
 #include <neap/object.h>
 #include <neap/slot.h>
 #include <neap/discipline.h>
 #include <neap/weak.h>
 #include <neap/block.h>
+#include <neap/string.h>
 #include <neap/list.h>
+#include <neap/scope.h>
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>

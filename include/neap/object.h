@@ -78,18 +78,74 @@ NEAP_PUBLIC void neap_release_slow(const void *object);
 /* refs: steals | user code: yes | point: none | threads: attached | fails: no */
 NEAP_PUBLIC void neap_release_last(const void *object);
 
+/* Counts change by one instruction where that is known: no compiler makes one of a relaxed load and
+ * store. ThreadSanitizer has to see both. */
+#if defined(__SANITIZE_THREAD__)
+#    define NEAP_ONE_INSTRUCTION_ 0
+#elif defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+#        define NEAP_ONE_INSTRUCTION_ 0
+#    endif
+#endif
+#if !defined(NEAP_ONE_INSTRUCTION_) && defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__)
+#    define NEAP_ONE_INSTRUCTION_ 1
+#endif
+
+/* The owner's count up or down by one; whether it has run over, or is 0 now. Relaxed: the caller's
+ * to write, others read it as a hint. */
+static inline bool neap_local_up_(struct neap_header *header)
+{
+#if NEAP_ONE_INSTRUCTION_
+    bool over;
+    __asm__("addl $1, %0" : "+m"(header->local), "=@ccs"(over));
+    return over;
+#else
+    uint32_t local = __atomic_load_n(&header->local, __ATOMIC_RELAXED) + 1;
+    __atomic_store_n(&header->local, local, __ATOMIC_RELAXED);
+    return (int32_t)local < 0;
+#endif
+}
+
+static inline bool neap_local_down_(struct neap_header *header)
+{
+#if NEAP_ONE_INSTRUCTION_
+    bool last;
+    __asm__("subl $1, %0" : "+m"(header->local), "=@ccz"(last));
+    return last;
+#else
+    uint32_t local = __atomic_load_n(&header->local, __ATOMIC_RELAXED) - 1;
+    __atomic_store_n(&header->local, local, __ATOMIC_RELAXED);
+    return local == 0;
+#endif
+}
+
+/* A cell is this thread's; others read it as a hint, or while it is stopped. */
+static inline void neap_cell_add_(int64_t *cell, int64_t delta)
+{
+#if NEAP_ONE_INSTRUCTION_
+    __asm__("addq %1, %0" : "+m"(*cell) : "er"(delta) : "cc");
+#else
+    /* relaxed: ours to write */
+    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
+#endif
+}
+
 /* Counts a deferred object in the calling thread's cell; false: it is not deferred, or the caller
  * may not. */
 static inline bool neap_count_deferred_(struct neap_header *header, uint16_t owner, int64_t delta)
 {
     if (owner != NEAP_OWNER_DEFERRED || neap_thread_local.id == NEAP_OWNER_NOBODY)
         return false;
-    /* [MM-defer-2] acquire: the index is seen with the owner; pairs with the release in neap_defer
-     */
+        /* [MM-defer-2] acquire: the index is seen with the owner; pairs with the release in
+         * neap_defer. Where loads keep their order it is the compiler that is told */
+#if NEAP_ONE_INSTRUCTION_
+    __atomic_signal_fence(__ATOMIC_ACQUIRE);
+#else
     (void)__atomic_load_n(&header->owner, __ATOMIC_ACQUIRE);
-    int64_t *cell = &neap_thread_local.cells[__atomic_load_n(&header->local, __ATOMIC_RELAXED)];
-    /* relaxed: ours; others read it as a hint, or while we are stopped */
-    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + delta, __ATOMIC_RELAXED);
+#endif
+    /* relaxed: it does not change while the object is deferred */
+    neap_cell_add_(&neap_thread_local.cells[__atomic_load_n(&header->local, __ATOMIC_RELAXED)],
+                   delta);
     return true;
 }
 
@@ -102,9 +158,7 @@ static inline void neap_retain_inline(const void *object)
     /* relaxed: equal to our id only if we wrote it; local is ours to write, others read a hint */
     uint16_t owner = __atomic_load_n(&header->owner, __ATOMIC_RELAXED);
     if (__builtin_expect(owner == neap_thread_local.id, 1)) {
-        uint32_t local = __atomic_load_n(&header->local, __ATOMIC_RELAXED) + 1;
-        __atomic_store_n(&header->local, local, __ATOMIC_RELAXED);
-        if (__builtin_expect((int32_t)local >= 0, 1))
+        if (__builtin_expect(!neap_local_up_(header), 1))
             return;
     } else if (neap_count_deferred_(header, owner, 1)) {
         return;
@@ -121,9 +175,7 @@ static inline void neap_release_inline(const void *object)
     /* relaxed: as in neap_retain_inline */
     uint16_t owner = __atomic_load_n(&header->owner, __ATOMIC_RELAXED);
     if (__builtin_expect(owner == neap_thread_local.id, 1)) {
-        uint32_t local = __atomic_load_n(&header->local, __ATOMIC_RELAXED) - 1;
-        __atomic_store_n(&header->local, local, __ATOMIC_RELAXED);
-        if (__builtin_expect(local == 0, 0))
+        if (__builtin_expect(neap_local_down_(header), 0))
             neap_release_last(object);
         return;
     }

@@ -44,6 +44,10 @@
       "milliseconds an empty arena stays resident before its memory goes back to the system") \
     X(helper, 1, 0, 1, \
       "1: a background thread gives memory back and runs forgotten user code; 0: neap_tick does") \
+    X(auto_attach, 0, 0, 1, \
+      "1: a call from a thread that is not attached attaches it, until it exits; 0: it panics. " \
+      "Such " \
+      "a thread polls and blocks by the same rules as every other") \
     X(auto_defer, 0, 0, 1, \
       "1: an object that threads fight over becomes deferred by itself (neap_defer)") \
     X(deferred_limit, (uint64_t)64 << 20, 0, UINT64_MAX, \
@@ -53,7 +57,10 @@
       "milliseconds a thread may keep a stop or handshake waiting before it is named on standard " \
       "error; 0: never") \
     X(fail_nth, 0, 0, UINT64_MAX, \
-      "fault injection: the n-th allocation from now fails, once; 0: none")
+      "fault injection: the n-th allocation from now fails, once; 0: none") \
+    X(guard_sample, 0, 0, UINT64_MAX, \
+      "one in so many refills of untyped blocks gives one that ends at a page nobody may touch; " \
+      "0: none (1000 in debug builds)")
 
 struct neap_options {
     size_t

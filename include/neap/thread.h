@@ -2,7 +2,8 @@
  *
  * neap: threads. A thread that makes or touches objects is attached. Attached threads are asked,
  * never interrupted: no signals. So an attached thread polls often (neap_new's slow path and
- * neap_safepoint do) and says when it is about to wait (NEAP_BLOCKED). One that does neither delays
+ * neap_safepoint do) and says when it is about to wait (NEAP_BLOCKED, or the
+ * calls of <neap/wait.h>). One that does neither delays
  * every collection.
  *
  *     neap_thread_attach("worker");
@@ -24,6 +25,7 @@
 
 #include <neap/export.h>
 #include <neap/status.h>
+#include <neap/wait.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,10 +48,6 @@ NEAP_PUBLIC void neap_thread_detach(void);
  * refs: none | user code: no | point: none | threads: attached | fails: status */
 NEAP_PUBLIC int neap_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *),
                                    void *arg);
-
-/* pthread_join in a blocking region. Returns NEAP_OK, NEAP_EINVAL where pthread_join fails.
- * refs: none | user code: no | point: quiescent | threads: attached | fails: status */
-NEAP_PUBLIC int neap_thread_join(pthread_t thread, void **ret_value);
 
 /* A poll: lets the world stop here, ends peeks, takes a budget of deferred destruction and pending
  * user code (option release_budget). Nearly free when nothing is asked: call it in every loop.
@@ -76,26 +74,6 @@ NEAP_PUBLIC void neap_blocking_enter(void);
 /* refs: none | user code: no | point: quiescent | threads: attached | fails: no */
 NEAP_PUBLIC void neap_blocking_leave(void);
 
-/* pthread_mutex_lock that waits in a blocking region. A mutex held across neap calls is always
- * taken by this: a thread stopped while it holds the mutex and one that waits for it bare would
- * never meet. Returns what pthread_mutex_lock returns.
- * refs: none | user code: no | point: quiescent | threads: attached | fails: errno value */
-NEAP_PUBLIC int neap_mutex_lock(pthread_mutex_t *mutex);
-
-/* pthread_cond_wait in a blocking region, the mutex taken again as neap_mutex_lock takes it.
- * refs: none | user code: no | point: quiescent | threads: attached | fails: errno value */
-NEAP_PUBLIC int neap_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
-
-/* The value of an expression evaluated in a blocking region: n = NEAP_BLOCKED(read(fd, buffer,
- * size)). */
-#define NEAP_BLOCKED(...) \
-    __extension__({ \
-        neap_blocking_enter(); \
-        __auto_type neap_blocked_value_ = (__VA_ARGS__); \
-        neap_blocking_leave(); \
-        neap_blocked_value_; \
-    })
-
 static inline void neap_blocking_cleanup_(int *unused)
 {
     (void)unused;
@@ -104,6 +82,16 @@ static inline void neap_blocking_cleanup_(int *unused)
 
 #define NEAP_JOIN_(a, b)  NEAP_JOIN2_(a, b)
 #define NEAP_JOIN2_(a, b) a##b
+
+/* NEAP_BLOCKED(expression): its value, which may be void, evaluated in a blocking region:
+ * n = NEAP_BLOCKED(read(fd, buffer, size)). Nests. In C++ an exception leaves the region too. */
+#define NEAP_BLOCKED(...) NEAP_BLOCKED_(NEAP_JOIN_(neap_blocked_, __COUNTER__), __VA_ARGS__)
+#define NEAP_BLOCKED_(guard, ...) \
+    __extension__({ \
+        __attribute__((cleanup(neap_blocking_cleanup_), unused)) int guard = \
+            (neap_blocking_enter(), 0); \
+        __VA_ARGS__; \
+    })
 
 /* NEAP_BLOCKING { ... }: a block inside a blocking region. return and goto leave it rightly; break
  * and continue end the block only. */

@@ -60,8 +60,8 @@ NEAP_PUBLIC void neap_trace_reset_peak(void);
 NEAP_PUBLIC bool neap_trace_site_of(const void *object, const char **ret_file, unsigned *ret_line);
 
 /* What is alive now and has been allocated since the start, by place. Lies on the program's own
- * heap (malloc). NULL when tracing is off too. refs: none | user code: no | point: stop | threads:
- * attached | fails: NULL, out of memory or off */
+ * heap (malloc). refs: none | user code: no | point: stop | threads: attached | fails: NULL, memory
+ * or off */
 NEAP_PUBLIC struct neap_snapshot *neap_trace_snapshot(void);
 
 /* NULL is fine.

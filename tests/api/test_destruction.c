@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "tests/harness.h"
 
@@ -113,6 +114,90 @@ static void budget(void)
     is_int(atomic_load(&disposed) - before, NODES, "and resumed where it stopped");
 }
 
+/* ---- chains of an owner that sleeps: each death merges the next link on its behalf ---- */
+
+enum { LINKS = 5000, PATIENCE_MS = 30000 };
+static void *chain;
+static atomic_int asleep, wanted_awake;
+
+static void *own_a_chain(void *disposing)
+{
+    struct node *head = NULL;
+    struct plain_node *plain_head = NULL;
+    for (int i = 0; i < LINKS; i++) {
+        struct node *node = disposing != NULL ? make(0) : NULL;
+        struct plain_node *plain = disposing != NULL ? NULL : neap_new(plain_node);
+        if (node != NULL) {
+            neap_give(&node->next, head);
+            head = node;
+        } else {
+            neap_give(&plain->next, plain_head);
+            plain_head = plain;
+        }
+    }
+    chain = disposing != NULL ? (void *)head : (void *)plain_head;
+    neap_blocking_enter();
+    atomic_store(&asleep, 1);
+    while (!atomic_load(&wanted_awake))
+        usleep(1000);
+    neap_blocking_leave();
+    return NULL;
+}
+
+static pthread_t start_owner(void *disposing)
+{
+    pthread_t owner;
+    atomic_store(&asleep, 0);
+    atomic_store(&wanted_awake, 0);
+    if (neap_thread_create(&owner, "owner", own_a_chain, disposing) != NEAP_OK)
+        bail("owner");
+    while (!atomic_load(&asleep))
+        (void)NEAP_BLOCKED(usleep(1000));
+    return owner;
+}
+
+static void end_owner(pthread_t owner)
+{
+    atomic_store(&wanted_awake, 1);
+    neap_thread_join(owner, NULL);
+}
+
+static uint64_t objects_alive(void)
+{
+    struct neap_stats stats;
+    neap_stats_get(&stats);
+    return stats.objects;
+}
+
+static void chain_at_polls(void *disposing, const char *what)
+{
+    uint64_t before = objects_alive();
+    pthread_t owner = start_owner(disposing);
+    int disposed_before = atomic_load(&disposed), polls = 0;
+    neap_release(chain);
+    uint64_t left = objects_alive() - before;
+    ok(left >= LINKS - 1001, "%s: the release stays within its budget (%d left)", what, (int)left);
+    for (; objects_alive() > before && polls < 50; polls++)
+        neap_safepoint();
+    is_int(objects_alive() - before, 0, "%s: polls follow it link by link (%d polls)", what, polls);
+    if (disposing != NULL)
+        is_int(atomic_load(&disposed) - disposed_before, LINKS, "%s: each once", what);
+    end_owner(owner);
+}
+
+static void chain_at_helper(void)
+{
+    uint64_t before = objects_alive();
+    pthread_t owner = start_owner(NULL);
+    neap_release(chain);
+    neap_blocking_enter();
+    for (int ms = 0; objects_alive() > before && ms < PATIENCE_MS; ms++)
+        usleep(1000);
+    neap_blocking_leave();
+    is_int(objects_alive() - before, 0, "the helper does, where nobody polls");
+    end_owner(owner);
+}
+
 /* ---- finalizers ---- */
 
 struct phoenix {
@@ -162,6 +247,9 @@ int main(void)
     parents_first();
     constant_stack();
     budget();
+    chain_at_polls(NULL, "plain chain");
+    chain_at_polls(&chain, "chain with dispose");
+    chain_at_helper();
     revival();
     return harness_end();
 }

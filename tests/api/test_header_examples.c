@@ -204,6 +204,36 @@ static void run_thread_example(void)
     close(ends[1]);
 }
 
+/* ---- <neap/wait.h> ---- */
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t filled;
+    int length;
+} the_queue = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}, *queue = &the_queue;
+
+static void *fill_queue(void *arg)
+{
+    neap_mutex_lock(&queue->mutex);
+    queue->length++;
+    pthread_cond_signal(&queue->filled);
+    pthread_mutex_unlock(&queue->mutex);
+    return arg;
+}
+
+static void wait_example(void)
+{
+    pthread_t thread;
+    if (neap_thread_create(&thread, "filler", fill_queue, NULL) != NEAP_OK)
+        bail("neap_thread_create");
+    neap_mutex_lock(&queue->mutex);
+    while (queue->length == 0)
+        neap_cond_wait(&queue->filled, &queue->mutex);
+    pthread_mutex_unlock(&queue->mutex);
+    is_int(queue->length, 1, "wait.h: waits until the queue is filled");
+    neap_thread_join(thread, NULL);
+}
+
 /* ---- <neap/lock.h> ---- */
 
 struct account {
@@ -222,6 +252,56 @@ static void lock_example(void)
     neap_release(account);
 }
 
+/* ---- <neap/string.h> ---- */
+
+static void string_example(void)
+{
+    struct neap_string *name = neap_string_from("tern");
+    struct neap_string *line = neap_string_format("%s: %d", neap_string_data(name), 3);
+    struct neap_string *key = neap_string_intern(name);
+    is_str(neap_string_data(line), "tern: 3", "string.h: format prints");
+    ok(neap_string_equal(key, name), "string.h: the interned string has the same bytes");
+    neap_release(key);
+    neap_release(line);
+    neap_release(name);
+}
+
+/* ---- <neap/scope.h> ---- */
+
+static bool start(struct session *session)
+{
+    session->fd = -1;
+    return true;
+}
+
+static struct session *open_session(void)
+{
+    NEAP_AUTO struct session *s = neap_new(session);
+    if (!start(s))
+        return NULL;
+    return NEAP_STEAL(s);
+}
+
+static void close_file(FILE *file)
+{
+    if (file != NULL)
+        fclose(file);
+}
+
+static void scope_example(void)
+{
+    struct session *session = open_session();
+    is_int(neap_refcount(session), 1, "scope.h: what is stolen is kept");
+    neap_release(session);
+    const char *path = "/proc/self/comm";
+    int first = EOF;
+    NEAP_WITH(FILE *, f, fopen(path, "r"), close_file)
+    {
+        first = fgetc(f);
+    }
+    ok(first != EOF, "scope.h: the file was open inside");
+}
+
 /* ---- <neap/runtime.h> ---- */
 
 static int runtime_example(void)
@@ -237,7 +317,10 @@ static int runtime_example(void)
     trace_example();
     discipline_example();
     run_thread_example();
+    wait_example();
     lock_example();
+    string_example();
+    scope_example();
     struct neap_leaks *leaks;
     if (neap_shutdown(&leaks) != 0)
         neap_leaks_print(leaks, stderr);

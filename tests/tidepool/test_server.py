@@ -338,6 +338,21 @@ def test_end():
                 same(stats["commands"]["set"], {"calls": 1000, "errors": 0}, "the report counts commands")
     with Server(PROGRAM, check=False) as server:
         with server.connect() as client:
+            for begin in range(0, 100000, 1000):
+                client.send(b"".join(request("SET", "k%d" % i, "v") for i in range(begin, begin + 1000)))
+            for _ in range(100000):
+                client.reply()
+            server.process.send_signal(signal.SIGTERM)
+            further = 0
+            while server.process.poll() is None and further < 60000:
+                server.process.send_signal((signal.SIGINT, signal.SIGTERM)[further % 2])
+                further += 1
+                time.sleep(0.001)
+            same(server.stop(), 0, "further signals do not disturb the end")
+            ok(further > 1, "of which there were many")
+            same((server.stats or {}).get("leaked_objects"), 0, "whose report is whole")
+    with Server(PROGRAM, check=False) as server:
+        with server.connect() as client:
             client.send(request("SHUTDOWN", "NOSAVE"))
             same(client.to_the_end(), b"", "SHUTDOWN ends the connection")
         same(server.process.wait(60), 0, "and the server")

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "alloc/guard.h"
 #include "alloc/heap.h"
 #include "base/os.h"
 #include "base/tls.h"
@@ -145,6 +146,8 @@ static inline struct neap_header *slots_object(size_t bytes, uint32_t type)
         header = np_heap_take_slow(np_tls.heap, class_index);
     if (header == NULL)
         return NULL;
+    if (NP_GUARD)
+        np_guard_take_object(header);
     if (np_load_relaxed(&header->type) != 0)
         bail("a free block had a type");
     uint64_t word = 1 | (uint64_t)np_tls.id << 32;

@@ -32,8 +32,9 @@ static void test_hard_limit(void)
     ok(small > 25000 && small < COUNT, "small blocks end at the limit: %u of 200 bytes", small);
     ok(read_stats().committed_bytes <= LIMIT, "which is not passed");
     ok(slots_object(400, 3) == NULL, "objects are refused then");
-    ok(neap_alloc(5000) == NULL && np_large_new(5000, 16, true, true) == NULL, "and large blocks");
-    ok(neap_calloc(1, 100000) == NULL && neap_aligned_alloc(4096, 100) == NULL, "of any kind");
+    ok(neap_alloc(20000) == NULL && np_large_new(20000, 16, true, true) == NULL,
+       "and large blocks");
+    ok(neap_calloc(1, 100000) == NULL && neap_aligned_alloc(65536, 100) == NULL, "of any kind");
     void *kept = blocks[0];
     ok(neap_realloc(kept, 9000) == NULL && neap_usable_size(kept) >= 200,
        "a block that cannot grow stays");

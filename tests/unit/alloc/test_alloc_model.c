@@ -7,6 +7,7 @@
 
 #include "alloc/large.h"
 #include "alloc/meta.h"
+#include "alloc/sample.h"
 #include "alloc/stats.h"
 #include "neap/block.h"
 #include "tests/unit/alloc/slots.h"
@@ -146,6 +147,8 @@ static bool agrees(void)
         } else {
             untyped++;
             untyped_bytes += neap_usable_size(entry->block);
+            if (!np_sample_has(entry->block))
+                untyped_bytes += NP_GUARD_TAIL;
         }
     }
     np_alloc_stats_read(&stats);
@@ -157,7 +160,9 @@ static bool accounts_for_pools(void)
 {
     struct np_alloc_stats s;
     np_alloc_stats_read(&s);
-    uint64_t small = s.object_bytes + s.untyped_bytes - s.large_bytes;
+    struct np_sample_counts sampled;
+    np_sample_count(&sampled);
+    uint64_t small = s.object_bytes + s.untyped_bytes - s.large_bytes - sampled.bytes;
     uint64_t in_pools = small + s.cached_bytes - s.large_cached_bytes + s.free_bytes;
     return in_pools % NP_POOL_BYTES == 0 &&
            in_pools + s.idle_bytes <= s.committed_bytes - s.large_bytes - s.large_cached_bytes;

@@ -66,6 +66,10 @@ static void test_facts(void)
     np_os_unreserve(memory, (size_t)32 * MIB);
     ok(np_os_processors() >= 1, "there is a processor");
     is_int(np_os_thread_id(), getpid(), "the first thread's id is the process's");
+    char name[5];
+    pthread_setname_np(pthread_self(), "tester");
+    np_os_thread_name(name, sizeof name);
+    is_str(name, "test", "the system's name of a thread, cut to what is given");
     ok(!np_os_privileged(), "a test runs without raised privilege");
 }
 
