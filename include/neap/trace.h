@@ -59,9 +59,8 @@ NEAP_PUBLIC void neap_trace_reset_peak(void);
  * refs: none | user code: no | point: none | threads: attached | fails: false */
 NEAP_PUBLIC bool neap_trace_site_of(const void *object, const char **ret_file, unsigned *ret_line);
 
-/* What is alive now and has been allocated since the start, by place. Lies on the program's own
- * heap (malloc). refs: none | user code: no | point: stop | threads: attached | fails: NULL, memory
- * or off */
+/* What is alive now and has been allocated since the start, by place; malloc'ed. NULL while off.
+ * refs: none | user code: no | point: stop | threads: attached | fails: NULL */
 NEAP_PUBLIC struct neap_snapshot *neap_trace_snapshot(void);
 
 /* NULL is fine.
