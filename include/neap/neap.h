@@ -23,5 +23,6 @@
 #include <neap/lock.h>
 #include <neap/stats.h>
 #include <neap/trace.h>
+#include <neap/profile.h>
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -119,6 +120,30 @@ static void trace_example(void)
     neap_snapshot_free(before);
     neap_snapshot_free(after);
     neap_trace_stop();
+}
+
+/* ---- <neap/profile.h> ---- */
+
+static void serve(void)
+{
+    neap_release(neap_new(node));
+}
+
+static void profile_example(void)
+{
+    char folder[] = "/tmp/neap-examples-XXXXXX", before[4096];
+    if (mkdtemp(folder) == NULL || getcwd(before, sizeof before) == NULL || chdir(folder) != 0)
+        bail("no folder for the files");
+    neap_heap_snapshot_write("heap.heapsnapshot");
+    neap_trace_start(1, 512 << 10);
+    serve();
+    neap_pprof_write("profile.pb.gz");
+    neap_collapsed_write("profile.txt");
+    neap_trace_stop();
+    int removed = unlink("heap.heapsnapshot") + unlink("profile.pb.gz") + unlink("profile.txt");
+    is_int(removed, 0, "profile.h: three files are written");
+    if (chdir(before) != 0 || rmdir(folder) != 0)
+        bail("the folder stays");
 }
 
 /* ---- <neap/list.h> ---- */
@@ -315,6 +340,7 @@ static int runtime_example(void)
     slot_example();
     list_example();
     trace_example();
+    profile_example();
     discipline_example();
     run_thread_example();
     wait_example();
