@@ -85,6 +85,8 @@ void np_heap_abandon(struct np_heap *heap);
 void np_heap_flush_outgoing(struct np_heap *heap);
 void np_heap_drain_remote(struct np_heap *heap);
 bool np_heap_has_remote(struct np_heap *heap);
+/* Nothing came in, nothing gathered is to be sent: flushing and draining would do nothing. */
+bool np_heap_is_settled(struct np_heap *heap);
 
 /* Empty magazine: remote chains, the heap's pools, abandoned pools, a fresh pool. Sets debt when
  * credit runs out. NULL out of memory. */

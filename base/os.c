@@ -10,6 +10,8 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -144,6 +146,37 @@ void np_os_thread_name(char *ret_name, size_t bytes)
         name[0] = '\0';
     errno = saved;
     snprintf(ret_name, bytes, "%s", name);
+}
+
+static bool read_task_file(int thread_id, const char *name, char *text, size_t bytes)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", thread_id, name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    ssize_t length = read(file, text, bytes - 1);
+    close(file);
+    text[length > 0 ? length : 0] = '\0';
+    return length > 0;
+}
+
+enum np_os_activity np_os_thread_activity(int thread_id)
+{
+    char text[512];
+    int saved = errno;
+    enum np_os_activity activity = NP_OS_UNKNOWN;
+    if (read_task_file(thread_id, "syscall", text, sizeof text)) {
+        activity = strncmp(text, "running", 7) == 0 ? NP_OS_RUNS
+                   : atoi(text) == SYS_futex        ? NP_OS_WAITS_FOR_LOCK
+                                                    : NP_OS_SLEEPS;
+    } else if (read_task_file(thread_id, "stat", text, sizeof text)) {
+        const char *state = strrchr(text, ')'); /* the name before it may hold anything */
+        if (state != NULL && state[1] == ' ')
+            activity = state[2] == 'R' ? NP_OS_RUNS : state[2] == 'S' ? NP_OS_SLEEPS : activity;
+    }
+    errno = saved;
+    return activity;
 }
 
 bool np_os_privileged(void)

@@ -33,6 +33,9 @@ uint64_t np_os_now_ns(void);
 int np_os_thread_id(void);
 /* What the system calls the calling thread; cut to bytes - 1, "" when unknown. */
 void np_os_thread_name(char *ret_name, size_t bytes);
+/* What a thread of this process does at the moment, as far as the system tells. */
+enum np_os_activity { NP_OS_UNKNOWN, NP_OS_RUNS, NP_OS_SLEEPS, NP_OS_WAITS_FOR_LOCK };
+enum np_os_activity np_os_thread_activity(int thread_id);
 bool np_os_privileged(void); /* raised privilege: the environment is not to be trusted */
 
 /* Waits while *word == expected, at most timeout_ns (UINT64_MAX: for ever). May return early. */

@@ -64,10 +64,13 @@ static inline void np_queue_push(struct np_queue *queue, struct np_queue_node *n
     (void)cds_wfcq_enqueue(&queue->head, &queue->tail, &node->link);
 }
 
-/* Any thread; a hint unless the caller orders it (see np_queue_push). */
-static inline bool np_queue_empty(struct np_queue *queue)
+/* Any thread; a hint unless the caller orders it (see np_queue_push). As cds_wfcq_empty, without
+ * the call: every blocking region asks. */
+static inline bool np_queue_empty(const struct np_queue *queue)
 {
-    return cds_wfcq_empty(&queue->head, &queue->tail);
+    /* relaxed, both: what was pushed before the caller's last acquire is seen */
+    return np_load_relaxed(&queue->head.node.next) == NULL &&
+           np_load_relaxed(&queue->tail.p) == &queue->head.node;
 }
 
 /* Consumer. The next node of what np_queue_take_all took, or NULL. */

@@ -5,5 +5,9 @@
 
 _Static_assert(sizeof(struct neap_thread_local) <= 64, "static TLS budget of a dlopened library");
 
-__thread struct neap_thread_local neap_thread_local
-    __attribute__((tls_model("initial-exec"))) = {.id = NEAP_OWNER_NOBODY};
+/* Nobody's answers are wanted at once, so that a poll of theirs takes the slow path, which says
+ * what is wrong. */
+struct neap_poll_point np_poll_of_nobody = {.requests = UINT32_MAX};
+
+__thread struct neap_thread_local neap_thread_local __attribute__((tls_model("initial-exec"))) = {
+    .id = NEAP_OWNER_NOBODY, .poll = &np_poll_of_nobody};

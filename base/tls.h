@@ -19,4 +19,13 @@ struct np_local;  /* runtime/: death list, batches, deferred table */
 /* The calling thread's block. All fields: owner thread only. */
 #define np_tls neap_thread_local
 
+/* What np_tls.poll points to while np_tls.id is NEAP_OWNER_NOBODY. */
+extern struct neap_poll_point np_poll_of_nobody;
+
+static inline void np_tls_become_nobody(void)
+{
+    np_tls.id = NEAP_OWNER_NOBODY;
+    np_tls.poll = &np_poll_of_nobody;
+}
+
 #endif

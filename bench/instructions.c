@@ -116,6 +116,41 @@ static void safepoint(const struct bench_allocator *unused)
         neap_safepoint();
 }
 
+static void safepoint_inline(const struct bench_allocator *unused)
+{
+    (void)unused;
+    for (int i = 0; i < OPERATIONS; i++) {
+        bench_use(thing);
+        neap_safepoint_inline(NEAP_HERE);
+    }
+}
+
+static void safepoint_loop(const struct bench_allocator *unused)
+{
+    (void)unused;
+    for (int i = 0; i < OPERATIONS; i++)
+        bench_use(thing);
+}
+
+static void blocking(const struct bench_allocator *unused)
+{
+    (void)unused;
+    for (int i = 0; i < OPERATIONS; i++) {
+        neap_blocking_enter();
+        neap_blocking_leave();
+    }
+}
+
+static void mutex_pair(const struct bench_allocator *unused)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    (void)unused;
+    for (int i = 0; i < OPERATIONS; i++) {
+        pthread_mutex_lock(&mutex);
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
 static void lifo_48(const struct bench_allocator *peer)
 {
     void *(*alloc)(size_t bytes) = peer->alloc;
@@ -177,7 +212,9 @@ static const struct work objects[] = {
     {"retain_release", "neap", retain_call}, {"retain_release", "neap_inline", retain_inline},
     {"retain_release", "loop", retain_loop}, {"new_24", "neap", new_thing},
     {"new_24_slots", "neap", new_pair},      {"load_release", "neap", load_release},
-    {"safepoint", "neap", safepoint},
+    {"safepoint", "neap", safepoint},        {"safepoint", "neap_inline", safepoint_inline},
+    {"safepoint", "loop", safepoint_loop},   {"blocking", "neap", blocking},
+    {"blocking", "mutex", mutex_pair},
 };
 static const struct work blocks[] = {
     {"new_24", NULL, new_zeroed},

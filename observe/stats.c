@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "neap/gc.h"
 #include "neap/status.h"
+#include "observe/stops.h"
 #include "runtime/count.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
@@ -46,10 +47,10 @@ int neap_stats_write_json(FILE *out)
             "{\"threads\":%" PRIu64 ",\"objects\":%" PRIu64 ",\"object_bytes\":%" PRIu64
             ",\"untyped_blocks\":%" PRIu64 ",\"untyped_bytes\":%" PRIu64 ",\"heap_bytes\":%" PRIu64
             ",\"idle_bytes\":%" PRIu64 ",\"waiting_bytes\":%" PRIu64 ",\"resident_bytes\":%" PRIu64
-            ",\"pending_items\":%" PRIu64 ",\"generations\":[",
+            ",\"stuck_objects\":%" PRIu64 ",\"pending_items\":%" PRIu64 ",\"generations\":[",
             stats.threads, stats.objects, stats.object_bytes, stats.untyped_blocks,
             stats.untyped_bytes, stats.heap_bytes, stats.idle_bytes, stats.waiting_bytes,
-            stats.resident_bytes, stats.pending_items);
+            stats.resident_bytes, stats.stuck_objects, stats.pending_items);
     for (int generation = 0; generation < 3; generation++) {
         struct neap_gc_stats gc;
         neap_gc_get_stats(generation, &gc);
@@ -61,6 +62,8 @@ int neap_stats_write_json(FILE *out)
                 generation > 0 ? "," : "", gc.collections, gc.collected, gc.uncollectable,
                 gc.pause_p50_ns, gc.pause_p99_ns, gc.pause_max_ns, gc.stopped_ns, gc.total_ns);
     }
-    fprintf(out, "]}\n");
+    fprintf(out, "],");
+    np_stops_write_json(out);
+    fprintf(out, "}\n");
     return fflush(out) == 0 && !ferror(out) ? NEAP_OK : NEAP_EIO;
 }

@@ -8,6 +8,7 @@
  * Shutdown runs the other way and leaves memory mapped while anything in it is alive: a program may
  * still hold pointers.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,13 +92,26 @@ static void drain_queues(struct np_thread *thread)
     np_heap_drain_remote(thread->heap);
 }
 
+/* The usual case of a thread that is about to sleep. */
+static bool is_settled(struct np_thread *thread)
+{
+    const struct np_local *local = thread->local;
+    return !np_batch_is_open(local) && np_death_is_empty(local) && np_pending_count() == 0 &&
+           np_grace_bytes() == 0 && !np_batch_has_queued(thread->local) &&
+           np_heap_is_settled(thread->heap);
+}
+
 static void before_blocking(struct np_thread *thread)
 {
+    if (np_likely(is_settled(thread)))
+        return;
+    int saved = errno;
     flush(thread);
     drain_queues(thread);
     np_grace_abandon(thread->local); /* others may poll while this thread sleeps */
     if (np_pending_count() > 0 || np_grace_bytes() > 0 || !np_death_is_empty(thread->local))
         np_helper_wake(); /* nobody else may come by */
+    errno = saved;
 }
 
 /* A thread that leaves for good has no later poll: what it merged while it left must be dead and
@@ -253,6 +267,7 @@ static int first_init(const struct neap_options *options)
     if (status != NEAP_OK)
         return status;
     np_watchdog_set(np_options.safepoint_warn_ms * 1000000, NULL);
+    np_watchdog_set_backtrace(np_options.safepoint_backtrace != 0);
     np_usage_set_alive(true);
     np_helper_allow();
     status = np_thread_attach("main");

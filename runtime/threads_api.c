@@ -98,19 +98,38 @@ static np_cold void safepoint_slow(struct np_thread *thread)
         np_thread_request(thread, NP_REQUEST_PENDING);
 }
 
-void neap_safepoint(void)
+void neap_safepoint_slow(void)
+{
+    const struct neap_site *site = np_load_relaxed(&np_tls.poll->site); /* relaxed: our own */
+    np_usage_check("neap_safepoint");
+    struct np_thread *thread = np_tls.thread;
+    np_store_relaxed(&thread->site, site); /* relaxed: a hint; it may have been attached just now */
+    if (np_load_relaxed(&thread->requests) != 0) /* relaxed: read again with acquire */
+        safepoint_slow(thread);
+}
+
+void neap_safepoint_at(const struct neap_site *site)
+{
+    struct neap_poll_point *poll = np_tls.poll;
+    np_store_relaxed(&poll->site, site); /* relaxed, both: see neap_safepoint_inline */
+    if (np_unlikely(!np_is_zero_relaxed(&poll->requests)))
+        neap_safepoint_slow();
+}
+
+/* For callers by address: the macro gives a site. */
+void(neap_safepoint)(void)
 {
     np_usage_check("neap_safepoint");
     struct np_thread *thread = np_tls.thread;
-    np_poll_site(thread, __builtin_return_address(0));
-    /* relaxed: the slow path reads again with acquire */
-    if (np_unlikely(np_load_relaxed(&thread->requests) != 0))
+    np_poll_code(thread, __builtin_return_address(0));
+    if (np_unlikely(np_load_relaxed(&thread->requests) != 0)) /* relaxed: as above */
         safepoint_slow(thread);
 }
 
 size_t neap_run_pending(size_t most)
 {
     np_usage_check("neap_run_pending");
+    np_poll_code(np_tls.thread, __builtin_return_address(0));
     np_quiescent_point(np_tls.thread);
     return np_tls.dying > 0 ? 0 : np_pending_run(most);
 }
@@ -126,5 +145,6 @@ void neap_blocking_leave(void)
 {
     np_check(np_tls.attached > 0 && np_tls.thread->blocking_depth > 0,
              "not inside a blocking region");
+    np_poll_code(np_tls.thread, __builtin_return_address(0));
     np_blocking_leave(np_tls.thread);
 }

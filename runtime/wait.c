@@ -12,10 +12,12 @@
 #include "threads/blocking.h"
 #include "threads/safepoint.h"
 
-static void enter(const char *call)
+/* Code: where the program calls from. */
+static void enter(const char *call, const void *code)
 {
     if (np_tls.id == NEAP_OWNER_NOBODY && np_tls.attached == 0)
         np_usage_fail(call);
+    np_poll_code(np_tls.thread, code);
     np_blocking_enter(np_tls.thread);
 }
 
@@ -28,7 +30,7 @@ static void leave(void *unused)
 /* value = expression, which may be a cancellation point, in a blocking region. */
 #define WAIT(call, value, expression) \
     do { \
-        enter(call); \
+        enter(call, __builtin_return_address(0)); \
         pthread_cleanup_push(leave, NULL); \
         (value) = (expression); \
         pthread_cleanup_pop(1); \
@@ -43,10 +45,11 @@ int neap_thread_join(pthread_t thread, void **ret_value)
 
 /* A free mutex is taken without entering a region; the poll comes before, so that no stop finds the
  * thread with the mutex in its hand here. */
-static int try_lock(const char *call, pthread_mutex_t *mutex)
+static int try_lock(const char *call, const void *code, pthread_mutex_t *mutex)
 {
     if (np_tls.id == NEAP_OWNER_NOBODY && np_tls.attached == 0)
         np_usage_fail(call);
+    np_poll_code(np_tls.thread, code);
     if (np_tls.id != NEAP_OWNER_NOBODY)
         np_quiescent_point(np_tls.thread);
     return pthread_mutex_trylock(mutex);
@@ -54,7 +57,7 @@ static int try_lock(const char *call, pthread_mutex_t *mutex)
 
 int neap_mutex_lock(pthread_mutex_t *mutex)
 {
-    int error = try_lock("neap_mutex_lock", mutex);
+    int error = try_lock("neap_mutex_lock", __builtin_return_address(0), mutex);
     if (error != EBUSY)
         return error;
     WAIT("neap_mutex_lock", error, pthread_mutex_lock(mutex));
@@ -63,7 +66,7 @@ int neap_mutex_lock(pthread_mutex_t *mutex)
 
 int neap_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *deadline)
 {
-    int error = try_lock("neap_mutex_timedlock", mutex);
+    int error = try_lock("neap_mutex_timedlock", __builtin_return_address(0), mutex);
     if (error != EBUSY)
         return error;
     WAIT("neap_mutex_timedlock", error, pthread_mutex_timedlock(mutex, deadline));

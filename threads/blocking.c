@@ -14,7 +14,6 @@
  */
 #include "threads/blocking.h"
 
-#include <errno.h>
 #include <sched.h>
 
 #include "base/check.h"
@@ -29,11 +28,9 @@ void np_blocking_enter(struct np_thread *thread)
 {
     if (thread->blocking_depth++ > 0)
         return;
-    int saved = errno;
     np_thread_hooks.before_blocking(thread);
-    errno = saved;
     np_word_leave(thread, NP_BLOCKING, true);
-    np_tls.id = NEAP_OWNER_NOBODY;
+    np_tls_become_nobody();
 }
 
 void np_blocking_leave(struct np_thread *thread)
@@ -44,7 +41,7 @@ void np_blocking_leave(struct np_thread *thread)
     np_word_enter(thread);
     np_clock_note(thread, NP_CLOCK_OPERATION);
     np_clock_note(thread, NP_CLOCK_PEEK);
-    np_tls.id = thread->id;
+    np_tls_become(thread);
 }
 
 /* ---- parking ---- */

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "threads/blocking.h"
+#include "threads/stop_stats.h"
 #include "threads/turnstile.h"
 #include "threads/watchdog.h"
 #include "threads/word.h"
@@ -55,7 +56,9 @@ void np_handshake(void (*function)(struct np_thread *thread, void *arg), void *a
     np_check(self != NULL && np_tls.id != NEAP_OWNER_NOBODY, "not attached, or blocking");
     np_check(!np_world_is_stopped(), "a handshake in a stopped world would wait for ever");
     np_assert(self->claims == 0 && np_tls.operation == 0);
+    uint64_t asked_ns = np_os_now_ns();
     np_turnstile_enter(&handshake.turnstile, self);
+    uint64_t began_ns = np_os_now_ns();
     handshake.function = function;
     handshake.arg = arg;
     np_store_relaxed(&handshake.pending, 1); /* relaxed: nobody answers before a token is set */
@@ -75,6 +78,7 @@ void np_handshake(void (*function)(struct np_thread *thread, void *arg), void *a
     }
     if (!answered())
         await_all(self);
+    np_stop_stats_note_handshake(began_ns - asked_ns, np_os_now_ns() - began_ns);
     np_turnstile_leave(&handshake.turnstile);
 }
 

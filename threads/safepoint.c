@@ -9,6 +9,7 @@
 #include "threads/blocking.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
+#include "threads/watchdog.h"
 #include "threads/word.h"
 
 /* Clears the bits that are to be served, before they are. STOP and HANDSHAKE clear themselves. */
@@ -30,6 +31,8 @@ static void note_clocks(struct np_thread *thread, bool quiescent)
 static void poll_slow(struct np_thread *thread, uint32_t mask, bool quiescent)
 {
     np_assert(thread == np_tls.thread && np_tls.operation == 0 && thread->claims == 0);
+    if (np_load_relaxed(&thread->caught)) /* relaxed: a report */
+        np_watchdog_caught(thread);
     for (;;) {
         /* [MM-request-1] acquire: pairs with np_thread_request */
         uint32_t requests = np_load_acquire(&thread->requests) & mask;

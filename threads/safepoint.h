@@ -31,11 +31,12 @@ static inline void np_quiescent_point(struct np_thread *thread)
         np_quiescent_point_slow(thread);
 }
 
-/* Where the thread polls, for the watchdog: a code address (__builtin_return_address(0) of the
- * public function). One store, before the poll. */
-static inline void np_poll_site(struct np_thread *thread, const void *site)
+/* Where the thread polls, for the watchdog, where no site is given: a code address of the program's
+ * (__builtin_return_address(0) of the public function). Before the poll. */
+static inline void np_poll_code(struct np_thread *thread, const void *code)
 {
-    np_store_relaxed(&thread->site, site); /* relaxed: read as a hint */
+    np_store_relaxed(&thread->code, code); /* relaxed, both: read as hints */
+    np_store_relaxed(&thread->site, NULL);
 }
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/atomics.h"
 
-static struct np_stop_stats stats[NP_STOP_CAUSES];
+static struct np_stop_stats stats[NP_STOP_CAUSES], handshakes;
 
 static unsigned bucket_of(uint64_t duration_ns)
 {
@@ -49,11 +49,27 @@ static void read_durations(const struct np_durations *from, struct np_durations 
         to->buckets[i] = np_load_relaxed(&from->buckets[i]);
 }
 
+void np_stop_stats_note_handshake(uint64_t turn_ns, uint64_t took_ns)
+{
+    note(&handshakes.turn, turn_ns);
+    note(&handshakes.to_safepoint, took_ns);
+}
+
+static void read_all(const struct np_stop_stats *from, struct np_stop_stats *to)
+{
+    read_durations(&from->to_safepoint, &to->to_safepoint);
+    read_durations(&from->stopped, &to->stopped);
+    read_durations(&from->turn, &to->turn);
+}
+
 void np_stop_stats_read(enum np_stop_cause cause, struct np_stop_stats *ret_stats)
 {
-    read_durations(&stats[cause].to_safepoint, &ret_stats->to_safepoint);
-    read_durations(&stats[cause].stopped, &ret_stats->stopped);
-    read_durations(&stats[cause].turn, &ret_stats->turn);
+    read_all(&stats[cause], ret_stats);
+}
+
+void np_stop_stats_read_handshakes(struct np_stop_stats *ret_stats)
+{
+    read_all(&handshakes, ret_stats);
 }
 
 const char *np_stop_cause_name(enum np_stop_cause cause)

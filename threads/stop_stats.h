@@ -25,7 +25,10 @@ struct np_stop_stats {
 
 void np_stop_stats_note(enum np_stop_cause cause, const struct np_stop_times *times);
 void np_stop_stats_note_turn(enum np_stop_cause cause, uint64_t waited_ns);
+void np_stop_stats_note_handshake(uint64_t turn_ns, uint64_t took_ns);
 void np_stop_stats_read(enum np_stop_cause cause, struct np_stop_stats *ret_stats);
+/* Handshakes stop nobody: to_safepoint is the time until all have answered. */
+void np_stop_stats_read_handshakes(struct np_stop_stats *ret_stats);
 const char *np_stop_cause_name(enum np_stop_cause cause);
 
 /* Upper bound, within a factor of two, of the shortest duration that `share` (0 to 1) of all do not

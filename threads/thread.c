@@ -35,6 +35,9 @@ enum {
 };
 
 _Static_assert(sizeof(struct np_thread) == 4 * NP_CACHE_LINE, "a slot is four cache lines");
+_Static_assert(offsetof(struct np_thread, requests) == offsetof(struct neap_poll_point, requests) &&
+                   offsetof(struct np_thread, site) == offsetof(struct neap_poll_point, site),
+               "a slot begins with what a poll touches");
 _Static_assert(offsetof(struct np_thread, state) == NP_CACHE_LINE, "requests stand alone");
 _Static_assert(offsetof(struct np_thread, clock_seen) == 2 * NP_CACHE_LINE, "so does the word");
 
@@ -202,7 +205,7 @@ void np_thread_request(struct np_thread *thread, uint32_t bits)
 
 static void clear_thread_local(void)
 {
-    np_tls.id = NEAP_OWNER_NOBODY;
+    np_tls_become_nobody();
     np_tls.attached = 0;
     np_tls.thread = NULL;
     np_tls.heap = NULL;
@@ -225,11 +228,13 @@ static int attach_slot(struct np_thread *slot, const char *name)
     set_name(slot, name);
     np_store_relaxed(&slot->os_id, np_os_thread_id()); /* relaxed: hints, both */
     np_store_relaxed(&slot->site, NULL);
+    np_store_relaxed(&slot->code, NULL);
+    np_store_relaxed(&slot->caught, 0);
     np_word_enter(slot);
     np_clock_note(slot, NP_CLOCK_OPERATION);
     np_clock_note(slot, NP_CLOCK_PEEK);
     np_tls.thread = slot;
-    np_tls.id = slot->id;
+    np_tls_become(slot);
     np_tls.attached = 1;
     if (pthread_setspecific(registry.key, slot) == 0 && np_thread_hooks.attached(slot)) {
         /* [MM-ready-1] release: heap and local are there; pairs with np_handshake */

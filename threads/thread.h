@@ -76,19 +76,22 @@ enum {
 struct np_thread {
     /* read by the owner at every poll, written by whoever asks */
     uint32_t requests __attribute__((aligned(NP_CACHE_LINE))); /* (x) enum np_request */
+    const struct neap_site
+        *site; /* (o>) of the last poll; requests and site are a neap_poll_point */
 
     /* the state word and what sleepers wait on */
     uint32_t state __attribute__((aligned(NP_CACHE_LINE))); /* (x) threads/word.h */
 
     /* written by the owner, read as a hint or by the clocks */
     uint64_t clock_seen[NP_CLOCK_COUNT] __attribute__((aligned(NP_CACHE_LINE))); /* (o>) */
-    const void *site;        /* (o>) where the last poll was: a code address */
+    const void *code;        /* (o>) where the last poll was that has no site: a code address */
     uint16_t id;             /* (c) slot number = owner id */
     uint16_t blocking_depth; /* (o) nesting of blocking regions */
     uint16_t claims;         /* (o) slots claimed now: no poll, no wait */
     uint16_t exit_rounds;    /* (o) key destructor rounds that have passed it by */
     int os_id;               /* (o>) gettid */
     uint16_t next_free;      /* (x) free list link, relaxed; see thread.c */
+    uint8_t caught;          /* (x) relaxed: the watchdog has named it; it is to tell where it is */
     uint8_t ready;           /* (o>) hooks.attached has succeeded once: heap and local are there */
     struct np_stop_times last_stop;  /* (o) of the last stop by this thread */
     char name[NP_THREAD_NAME_BYTES]; /* (o>) bytewise relaxed: np_thread_name */
@@ -105,7 +108,7 @@ struct np_thread_hooks {
      * DETACHED was published. */
     void (*detaching)(struct np_thread *thread);
     bool (*has_work)(struct np_thread *thread); /* queues not empty: look again before blocking */
-    /* Flushes batches, drains queues; no user code. Before every blocking region. */
+    /* Flushes batches, drains queues; no user code. Before every blocking region; keeps errno. */
     void (*before_blocking)(struct np_thread *thread);
     void (*handler[NP_REQUEST_BITS])(struct np_thread *thread); /* by bit number */
 };
@@ -138,6 +141,13 @@ enum np_thread_state np_thread_state_of(const struct np_thread *thread);
 /* The name given at attach, "" if none; a copy that may be half of two names while the slot changes
  * hands. */
 void np_thread_name(const struct np_thread *thread, char ret_name[NP_THREAD_NAME_BYTES]);
+
+/* np_tls says that the caller is this thread, outside blocking regions. */
+static inline void np_tls_become(struct np_thread *thread)
+{
+    np_tls.id = thread->id;
+    np_tls.poll = (struct neap_poll_point *)(void *)thread;
+}
 
 /* Sets bits in the thread's request word (any thread). */
 void np_thread_request(struct np_thread *thread, uint32_t bits);

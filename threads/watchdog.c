@@ -6,12 +6,14 @@
 #include "threads/watchdog.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <inttypes.h>
 #include <link.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/os.h"
+#include "neap/site.h"
 #include "threads/word.h"
 
 typedef void report_fn(const struct np_straggler *straggler);
@@ -21,6 +23,9 @@ static void print_straggler(const struct np_straggler *straggler);
 static uint64_t limit;                      /* (x) relaxed: nanoseconds, 0: off */
 static report_fn *report = print_straggler; /* (x) acquire and release */
 static uint64_t reported;                   /* (x) relaxed: a count */
+static bool backtraces;                     /* (x) relaxed: wanted */
+
+enum { FRAMES = 32 };
 
 void np_watchdog_set(uint64_t limit_ns, report_fn *function)
 {
@@ -59,27 +64,104 @@ static int find_module(struct dl_phdr_info *info, size_t bytes, void *arg)
     return 0;
 }
 
-static void print_straggler(const struct np_straggler *straggler)
+/* false: no loaded module has the address; what stood there may be gone. */
+static bool is_loaded(const void *address)
 {
-    char text[768], site[320] = "it has not polled yet";
-    struct module module = {.address = (uintptr_t)straggler->site};
-    if (straggler->site != NULL && dl_iterate_phdr(find_module, &module) != 0)
-        snprintf(site, sizeof site, "last poll: addr2line -fe %s %#" PRIxPTR,
+    struct module module = {.address = (uintptr_t)address};
+    return address != NULL && dl_iterate_phdr(find_module, &module) != 0;
+}
+
+/* In the form that addr2line takes. */
+static void describe_code(const void *code, char *text, size_t bytes)
+{
+    struct module module = {.address = (uintptr_t)code};
+    if (dl_iterate_phdr(find_module, &module) != 0)
+        snprintf(text, bytes, "%s %#" PRIxPTR,
                  module.path[0] != '\0' ? module.path : program_invocation_name, module.offset);
-    else if (straggler->site != NULL)
-        snprintf(site, sizeof site, "last poll at %p", straggler->site);
-    int length = snprintf(text, sizeof text,
-                          "neap: thread \"%s\" (%d) has kept a %s waiting for %" PRIu64
-                          " ms; %s. A mutex that is held across neap calls is to be taken by "
-                          "neap_mutex_lock; a call that blocks belongs in NEAP_BLOCKED.\n",
-                          straggler->name, straggler->os_id,
-                          straggler->token == NP_REQUEST_STOP ? "stop" : "handshake",
-                          straggler->waited_ns / 1000000, site);
+    else
+        snprintf(text, bytes, "%p", code);
+}
+
+static void describe_poll(const struct np_straggler *straggler, char *text, size_t bytes)
+{
+    const struct neap_site *site = straggler->site;
+    char code[320];
+    if (site != NULL && is_loaded(site) && is_loaded(site->file) && is_loaded(site->function)) {
+        snprintf(text, bytes, "last poll: %s:%u (%s)", site->file, site->line, site->function);
+    } else if (straggler->code != NULL) {
+        describe_code(straggler->code, code, sizeof code);
+        snprintf(text, bytes, "last poll: addr2line -fe %s", code);
+    } else {
+        snprintf(text, bytes, "it has not polled yet");
+    }
+}
+
+static const char *remedy(enum np_os_activity activity)
+{
+    switch (activity) {
+    case NP_OS_RUNS:
+        return "It computes: neap_safepoint belongs in its loop.";
+    case NP_OS_WAITS_FOR_LOCK:
+        return "It waits for a lock: a mutex that is held across neap calls is to be taken by "
+               "neap_mutex_lock, a condition to be waited for by neap_cond_wait.";
+    case NP_OS_SLEEPS:
+        return "It sleeps in a system call: that belongs in NEAP_BLOCKED.";
+    default:
+        return "A mutex that is held across neap calls is to be taken by neap_mutex_lock; a call "
+               "that blocks belongs in NEAP_BLOCKED.";
+    }
+}
+
+static void put(const char *text, int length, size_t bytes)
+{
     if (length > 0) {
-        size_t bytes = (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
-        ssize_t ignored = write(STDERR_FILENO, text, bytes);
+        ssize_t ignored =
+            write(STDERR_FILENO, text, (size_t)length < bytes ? (size_t)length : bytes - 1);
         (void)ignored;
     }
+}
+
+static void print_straggler(const struct np_straggler *straggler)
+{
+    char text[1024], poll[512];
+    describe_poll(straggler, poll, sizeof poll);
+    int length = snprintf(
+        text, sizeof text,
+        "neap: thread \"%s\" (%d) has kept a %s waiting for %" PRIu64 " ms; %s. %s\n",
+        straggler->name, straggler->os_id,
+        straggler->token == NP_REQUEST_STOP ? "stop" : "handshake", straggler->waited_ns / 1000000,
+        poll, remedy(np_os_thread_activity(straggler->os_id)));
+    put(text, length, sizeof text);
+}
+
+/* ---- the backtrace: nobody can walk the stack of another thread without a signal, so that a
+ * thread that was named does it itself as soon as it polls or blocks ---- */
+
+void np_watchdog_set_backtrace(bool wanted)
+{
+    void *frame[1];
+    if (wanted)
+        (void)backtrace(frame, 1); /* loads the unwinder now: later a lock may be held */
+    np_store_relaxed(&backtraces, wanted);
+}
+
+void np_watchdog_caught(struct np_thread *thread)
+{
+    void *frames[FRAMES];
+    char text[512], code[320], name[NP_THREAD_NAME_BYTES];
+    int saved = errno;
+    np_store_relaxed(&thread->caught, 0);
+    np_thread_name(thread, name);
+    int length = snprintf(text, sizeof text, "neap: thread \"%s\" (%d) is back; it came from\n",
+                          name, np_load_relaxed(&thread->os_id));
+    put(text, length, sizeof text);
+    int count = backtrace(frames, FRAMES);
+    for (int i = 1; i < count; i++) { /* not this function */
+        describe_code(frames[i], code, sizeof code);
+        length = snprintf(text, sizeof text, "  %s\n", code);
+        put(text, length, sizeof text);
+    }
+    errno = saved;
 }
 
 static void report_stragglers(const struct np_watch *watch, uint64_t waited_ns)
@@ -95,11 +177,13 @@ static void report_stragglers(const struct np_watch *watch, uint64_t waited_ns)
             .id = thread->id,
             .state = np_thread_state_of(thread),
             .site = np_load_relaxed(&thread->site),
+            .code = np_load_relaxed(&thread->code),
             .token = watch->token,
             .waited_ns = waited_ns,
         };
         np_thread_name(thread, straggler.name);
         np_fetch_add_relaxed(&reported, 1);
+        np_store_relaxed(&thread->caught, (uint8_t)np_load_relaxed(&backtraces));
         function(&straggler);
     }
 }

@@ -13,9 +13,10 @@ struct np_straggler {
     char name[NP_THREAD_NAME_BYTES];
     int os_id;
     uint16_t id;
-    enum np_thread_state state; /* RUNNING, or at rest and claimed by another */
-    const void *site;           /* code address of its last poll; NULL: none yet */
-    uint32_t token;             /* what waits: NP_REQUEST_STOP or NP_REQUEST_HANDSHAKE */
+    enum np_thread_state state;   /* RUNNING, or at rest and claimed by another */
+    const struct neap_site *site; /* of its last poll; or NULL, then */
+    const void *code;             /* a code address of its last poll; NULL: none yet */
+    uint32_t token;               /* what waits: NP_REQUEST_STOP or NP_REQUEST_HANDSHAKE */
     uint64_t waited_ns;
 };
 
@@ -26,6 +27,14 @@ void np_watchdog_set(uint64_t limit_ns, void (*report)(const struct np_straggler
 
 /* Stragglers reported so far. */
 uint64_t np_watchdog_count(void);
+
+/* Whether a thread that was named prints its stack at the end of its lateness, as a list that
+ * addr2line takes. */
+void np_watchdog_set_backtrace(bool wanted);
+
+/* For the floor: the calling thread, which is at a poll or about to block, has thread->caught set.
+ */
+void np_watchdog_caught(struct np_thread *thread);
 
 /* One wait of somebody for others. */
 struct np_watch {

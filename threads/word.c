@@ -4,11 +4,10 @@
  */
 #include "threads/word.h"
 
-#include <errno.h>
-
 #include "base/os.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
+#include "threads/watchdog.h"
 
 static void publish(struct np_thread *thread, enum np_thread_state state)
 {
@@ -31,6 +30,8 @@ bool np_word_try_leave(struct np_thread *thread, enum np_thread_state state, boo
     }
     if (requests & NP_REQUEST_STOP)
         np_stop_settle(thread);
+    if (np_load_relaxed(&thread->caught)) /* relaxed: a report */
+        np_watchdog_caught(thread);
     return true;
 }
 
@@ -38,11 +39,8 @@ void np_word_leave(struct np_thread *thread, enum np_thread_state state, bool lo
 {
     while (!np_word_try_leave(thread, state, look)) {
         np_handshake_serve(thread);
-        if (look) {
-            int saved = errno;
+        if (look)
             np_thread_hooks.before_blocking(thread);
-            errno = saved;
-        }
     }
 }
 

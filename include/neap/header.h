@@ -21,6 +21,7 @@ extern "C" {
 struct np_thread;
 struct np_heap;
 struct np_local;
+struct neap_site;
 
 /* In front of every object, 16 bytes. (o) written by the owner thread, (x) by any thread with
  * atomic operations, (b) at birth only, (g) by the owner or by the collector while the world is
@@ -44,6 +45,13 @@ enum neap_owner {
     NEAP_OWNER_RESERVED = 0xF000  /* from here on: dead and dying words (links) */
 };
 
+/* What a poll reads and writes: the beginning of the thread's registry slot, or, while the thread
+ * is unattached or in a blocking region, a place whose requests are never 0. */
+struct neap_poll_point {
+    uint32_t requests;            /* (x) what others ask of the thread; 0: nothing */
+    const struct neap_site *site; /* (o>) where the thread polled last; NULL: see np_thread.code */
+};
+
 /* The thread-local block: 64 bytes at most, one cache line. */
 struct neap_thread_local {
     uint16_t id;    /* what this thread writes into `owner`; NEAP_OWNER_NOBODY while it may not */
@@ -53,7 +61,8 @@ struct neap_thread_local {
     struct np_thread *thread; /* registry slot; NULL while unattached */
     struct np_heap *heap;     /* cache of blocks; NULL while unattached */
     int64_t *cells; /* this thread's counts of deferred objects, by index; NULL while unattached */
-    struct np_local *local; /* counting state; NULL while unattached */
+    struct np_local *local;       /* counting state; NULL while unattached */
+    struct neap_poll_point *poll; /* never NULL */
 };
 
 extern NEAP_PUBLIC __thread struct neap_thread_local neap_thread_local

@@ -8,6 +8,7 @@
 #include <neap/status.h>
 #include <neap/options.h>
 #include <neap/runtime.h>
+#include <neap/site.h>
 #include <neap/thread.h>
 #include <neap/wait.h>
 #include <neap/type.h>
@@ -22,7 +23,11 @@
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+<<<<<<< HEAD
 #include <neap/trace.h>
 #include <neap/profile.h>
+=======
+#include <neap/stops.h>
+>>>>>>> main
 
 #endif

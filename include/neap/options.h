@@ -56,6 +56,8 @@
     X(safepoint_warn_ms, 0, 0, 86400000, \
       "milliseconds a thread may keep a stop or handshake waiting before it is named on standard " \
       "error; 0: never") \
+    X(safepoint_backtrace, 0, 0, 1, \
+      "1: a thread that was named prints its stack when it polls at last, for addr2line") \
     X(fail_nth, 0, 0, UINT64_MAX, \
       "fault injection: the n-th allocation from now fails, once; 0: none") \
     X(guard_sample, 0, 0, UINT64_MAX, \

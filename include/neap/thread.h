@@ -24,6 +24,8 @@
 #include <stddef.h>
 
 #include <neap/export.h>
+#include <neap/header.h>
+#include <neap/site.h>
 #include <neap/status.h>
 #include <neap/wait.h>
 
@@ -53,6 +55,31 @@ NEAP_PUBLIC int neap_thread_create(pthread_t *ret_thread, const char *name, void
  * user code (option release_budget). Nearly free when nothing is asked: call it in every loop.
  * refs: none | user code: yes | point: quiescent | threads: attached | fails: no */
 NEAP_PUBLIC void neap_safepoint(void);
+
+/* The same at a place that the caller names, for language runtimes: neap_safepoint(), which is a
+ * macro besides, gives the place where it stands, so that option safepoint_warn_ms can print file
+ * and line of a thread's last poll.
+ * refs: none | user code: yes | point: quiescent | threads: attached | fails: no */
+NEAP_PUBLIC void neap_safepoint_at(const struct neap_site *site);
+
+/* The inline fast path's other half. Not for direct use.
+ * refs: none | user code: yes | point: quiescent | threads: attached | fails: no */
+NEAP_PUBLIC void neap_safepoint_slow(void);
+
+static inline void neap_safepoint_inline(const struct neap_site *site)
+{
+    struct neap_poll_point *poll = neap_thread_local.poll;
+    /* relaxed, both: a hint for others; the slow path reads again with acquire */
+    __atomic_store_n(&poll->site, site, __ATOMIC_RELAXED);
+    if (__builtin_expect(__atomic_load_n(&poll->requests, __ATOMIC_RELAXED) != 0, 0))
+        neap_safepoint_slow();
+}
+
+#ifdef NEAP_INLINE
+#    define neap_safepoint() neap_safepoint_inline(NEAP_HERE)
+#else
+#    define neap_safepoint() neap_safepoint_at(NEAP_HERE)
+#endif
 
 /* Runs at most `most` items of pending user code (finalizers, disposals, callbacks of what the
  * collector found dead) and returns how many ran.

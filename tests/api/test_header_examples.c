@@ -259,6 +259,18 @@ static void wait_example(void)
     neap_thread_join(thread, NULL);
 }
 
+/* ---- <neap/stops.h> ---- */
+
+static void stops_example(void)
+{
+    struct neap_stop_stats stops;
+    neap_stop_stats_get(NEAP_STOP_COLLECT, &stops);
+    printf("# ");
+    printf("worst time to safepoint: %llu us\n",
+           (unsigned long long)stops.to_safepoint.max_ns / 1000);
+    ok(stops.to_safepoint.count > 0, "stops.h: collections are counted");
+}
+
 /* ---- <neap/lock.h> ---- */
 
 struct account {
@@ -344,6 +356,7 @@ static int runtime_example(void)
     discipline_example();
     run_thread_example();
     wait_example();
+    stops_example();
     lock_example();
     string_example();
     scope_example();

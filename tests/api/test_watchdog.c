@@ -1,70 +1,207 @@
 /* SPDX-License-Identifier: MIT
  *
  * Option safepoint_warn_ms: a thread that neither polls nor blocks is named on standard error, with
- * the place of its last poll; without the option nothing is printed. */
+ * the file and line of its last poll and what is wrong with it; without the option nothing is
+ * printed. A late thread is let go when its line has been read, so nothing here waits for a clock.
+ */
 #include <neap/neap.h>
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tests/tap.h"
 
-static int ready, finish;
+static atomic_bool ready, finish;
+static int poll_line, gate[2], errors[2], saved;
+static sem_t lock;
 
-static void *forget_to_poll(void *arg)
+/* ---- ways to be late ---- */
+
+static void compute(void)
+{
+    while (!atomic_load(&finish))
+        ;
+}
+
+static void sleep_bare(void)
+{
+    char byte;
+    if (read(gate[0], &byte, 1) != 1)
+        bail("read");
+}
+
+static void lock_bare(void)
+{
+    sem_wait(&lock);
+}
+
+struct way {
+    void (*be_late)(void);
+    const char *remedy;
+};
+
+static void *poll_once(void *arg)
+{
+    poll_line = __LINE__ + 1;
+    neap_safepoint();
+    atomic_store(&ready, true);
+    ((const struct way *)arg)->be_late();
+    neap_safepoint();
+    return NULL;
+}
+
+static void *poll_by_address(void *arg)
+{
+    void (*volatile poll)(void) = neap_safepoint;
+    poll();
+    atomic_store(&ready, true);
+    ((const struct way *)arg)->be_late();
+    neap_safepoint();
+    return NULL;
+}
+
+static void *leave_region(void *arg)
 {
     neap_safepoint();
-    __atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
-    for (unsigned i = 0; i < 2000 && !__atomic_load_n(&finish, __ATOMIC_ACQUIRE); i++)
-        usleep(100);
+    (void)NEAP_BLOCKED(usleep(1));
+    atomic_store(&ready, true);
+    ((const struct way *)arg)->be_late();
+    neap_safepoint();
+    return NULL;
+}
+
+static void *be_busy(void *arg)
+{
+    atomic_store(&ready, true);
+    usleep(100000);
     return arg;
 }
 
-/* What a collection beside such a thread prints. */
-static void catch_output(uint64_t warn_ms, char *text, size_t bytes)
+/* ---- what is printed ---- */
+
+static char text[16384];
+
+static void let_go(void)
+{
+    atomic_store(&finish, true);
+    if (write(gate[1], "", 1) != 1)
+        bail("write");
+    sem_post(&lock);
+}
+
+/* Reads until a line has come, lets the late one go, and reads to the end. Not attached. */
+static void *read_errors(void *unused)
+{
+    size_t length = 0;
+    bool gone = false;
+    for (ssize_t more = 1; more > 0; length += more > 0 ? (size_t)more : 0) {
+        more = read(errors[0], text + length, sizeof text - 1 - length);
+        if (!gone && (more <= 0 || memchr(text + length, '\n', (size_t)more) != NULL)) {
+            gone = true;
+            let_go();
+        }
+    }
+    text[length] = '\0';
+    return unused;
+}
+
+static void start(uint64_t warn_ms, bool backtrace)
 {
     struct neap_options options = NEAP_OPTIONS_INIT;
     options.safepoint_warn_ms = warn_ms;
+    options.safepoint_backtrace = backtrace;
     options.helper = 0;
-    int ends[2], saved = dup(STDERR_FILENO);
-    if (saved < 0 || pipe(ends) != 0 || neap_init(&options) != NEAP_OK)
+    atomic_store(&ready, false);
+    atomic_store(&finish, false);
+    saved = dup(STDERR_FILENO);
+    if (saved < 0 || sem_init(&lock, 0, 0) != 0 || pipe(errors) != 0 || pipe(gate) != 0 ||
+        neap_init(&options) != NEAP_OK)
         bail("cannot begin");
-    dup2(ends[1], STDERR_FILENO);
-    pthread_t thread;
-    ready = finish = 0;
-    if (neap_thread_create(&thread, "forgetful", forget_to_poll, NULL) != NEAP_OK)
-        bail("no thread");
-    NEAP_BLOCKING
-    {
-        while (!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))
-            usleep(100);
-    }
-    neap_collect(0);
-    __atomic_store_n(&finish, 1, __ATOMIC_RELEASE);
-    neap_thread_join(thread, NULL);
+    dup2(errors[1], STDERR_FILENO);
+    close(errors[1]);
+}
+
+static uint64_t late_threads(void)
+{
+    struct neap_stop_stats stats;
+    neap_stop_stats_get(NEAP_STOP_COLLECT, &stats);
+    return stats.late_threads;
+}
+
+static void end(pthread_t reader)
+{
     neap_shutdown(NULL);
     dup2(saved, STDERR_FILENO);
-    close(ends[1]);
-    ssize_t length = read(ends[0], text, bytes - 1);
-    text[length > 0 ? length : 0] = '\0';
-    close(ends[0]);
+    pthread_join(reader, NULL);
+    close(errors[0]);
+    close(gate[0]);
+    close(gate[1]);
     close(saved);
+}
+
+/* What a collection beside such a thread prints. */
+static void catch_output(const struct way *way, void *(*run)(void *), bool backtrace)
+{
+    pthread_t late, reader;
+    start(20, backtrace);
+    if (neap_thread_create(&late, "forgetful", run, (void *)(uintptr_t)way) != NEAP_OK ||
+        pthread_create(&reader, NULL, read_errors, NULL) != 0)
+        bail("no thread");
+    while (!atomic_load(&ready))
+        (void)NEAP_BLOCKED(usleep(100));
+    neap_collect(0);
+    neap_thread_join(late, NULL);
+    end(reader);
+}
+
+static bool has(const char *what)
+{
+    return strstr(text, what) != NULL;
 }
 
 int main(void)
 {
-    static char text[4096];
-    plan(4);
+    static const struct way ways[] = {{compute, "neap_safepoint belongs"},
+                                      {sleep_bare, "belongs in NEAP_BLOCKED"},
+                                      {lock_bare, "It waits for a lock"}};
+    char place[128];
+    plan_lazy();
     unsetenv("NEAP_OPTIONS");
-    catch_output(20, text, sizeof text);
-    ok(strstr(text, "thread \"forgetful\"") != NULL, "the thread is named");
-    ok(strstr(text, "addr2line") != NULL && strstr(text, "test_watchdog") != NULL,
-       "with the place of its last poll in this program");
-    ok(strstr(text, "NEAP_BLOCKED") != NULL, "and the remedy");
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        uint64_t before = late_threads();
+        catch_output(&ways[i], poll_once, false);
+        ok(has("thread \"forgetful\" ("), "the thread is named");
+        snprintf(place, sizeof place, "test_watchdog.c:%d (poll_once)", poll_line);
+        ok(has(place), "with file, line and function of its last poll");
+        ok(has(ways[i].remedy) || has("A mutex that is held"), "and the remedy");
+        ok(late_threads() > before, "and counted");
+        ok(!has("is back"), "no stack is printed unless asked for");
+        diag("%s", text);
+    }
+    catch_output(&ways[0], poll_by_address, false);
+    ok(has("addr2line -fe") && has("test_watchdog"), "a poll by address is found by addr2line");
+    catch_output(&ways[0], leave_region, false);
+    ok(has("addr2line -fe") && !has("(leave_region)"), "leaving a region is a poll too");
+    catch_output(&ways[0], poll_once, true);
+    const char *back = strstr(text, "is back; it came from\n  ");
+    ok(back != NULL && strstr(back, "test_watchdog") != NULL,
+       "the thread prints its stack when it is back, with safepoint_backtrace");
     diag("%s", text);
-    catch_output(0, text, sizeof text);
-    is_str(text, "", "without the option nothing is printed");
+    start(0, false);
+    pthread_t thread;
+    if (neap_thread_create(&thread, "busy", be_busy, NULL) != NEAP_OK)
+        bail("no thread");
+    while (!atomic_load(&ready))
+        (void)NEAP_BLOCKED(usleep(100));
+    neap_collect(0);
+    neap_thread_join(thread, NULL);
+    neap_shutdown(NULL);
+    dup2(saved, STDERR_FILENO);
+    is_int(read(errors[0], text, sizeof text), 0, "without the option nothing is printed");
     return done();
 }
