@@ -23,11 +23,8 @@
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
-<<<<<<< HEAD
 #include <neap/trace.h>
 #include <neap/profile.h>
-=======
 #include <neap/stops.h>
->>>>>>> main
 
 #endif
