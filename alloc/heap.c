@@ -48,7 +48,7 @@ static struct np_heap *make(uint16_t id)
         heap->magazines[i] = (struct np_magazine){NULL, bottom, bottom, bottom};
     }
     heap->id = id;
-    heap->trace_left = NP_TRACE_NEW;
+    heap->trace_left = heap->trace_set = NP_TRACE_NEW;
     np_queue_init(&heap->remote);
     np_heap_reset_limits(heap);
     return heap;

@@ -8,7 +8,7 @@ static bool nothing_made(struct np_heap *heap, void *block, size_t asked, uint32
 {
     (void)block, (void)asked, (void)type_index, (void)site;
     if (heap != NULL)
-        heap->trace_left = NP_TRACE_FAR;
+        np_trace_set(heap, NP_TRACE_FAR);
     return false;
 }
 

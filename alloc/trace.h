@@ -49,6 +49,21 @@ extern bool np_trace_is_wanted;
 /* Of a heap that has not asked yet: its next allocation does. */
 #define NP_TRACE_NEW (INT64_MIN / 2)
 
+/* Sets the countdown; what was counted down is kept as bytes asked for. */
+static inline void np_trace_set(struct np_heap *heap, int64_t left)
+{
+    int64_t bytes = heap->trace_bytes + heap->trace_set - heap->trace_left;
+    np_store_relaxed(&heap->trace_bytes, bytes); /* relaxed, all: figures */
+    np_store_relaxed(&heap->trace_set, left);
+    np_store_relaxed(&heap->trace_left, left);
+}
+
+/* Takes back what np_trace_is_due has counted down. */
+static inline void np_trace_undo(struct np_heap *heap, size_t bytes)
+{
+    heap->trace_left += (int64_t)bytes;
+}
+
 static inline bool np_trace_is_due(struct np_heap *heap, size_t bytes)
 {
     return np_unlikely((heap->trace_left -= (int64_t)bytes) < 0);

@@ -105,6 +105,13 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
     return traced(block, bytes, site);
 }
 
+/* take_slow looks again. */
+static np_alloc_text void *take_due(size_t bytes, const struct neap_site *site)
+{
+    np_trace_undo(np_tls.heap, bytes);
+    return take_slow(bytes, site);
+}
+
 _Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
 
 /* bytes with the canary's. */
@@ -114,7 +121,7 @@ static inline void *take(size_t bytes, const struct neap_site *site)
     if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
         return take_slow(bytes, site);
     if (np_trace_is_due(np_tls.heap, bytes))
-        return take_slow(bytes, site);
+        return take_due(bytes, site);
     /* &magazines[np_class_of(bytes) + NP_CLASS_UNTYPED] in two instructions */
     offset &= ~(size_t)(NP_CLASS_STEP - 1);
     char *magazines = (char *)&np_tls.heap->magazines[NP_CLASS_UNTYPED];

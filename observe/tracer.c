@@ -270,15 +270,18 @@ static np_alloc_text bool made(struct np_heap *heap, void *block, size_t asked, 
         return made_foreign(block, asked, type_index, site);
     struct shard *shard = tracer.on ? own_shard() : NULL;
     if (shard == NULL) {
-        heap->trace_left = NP_TRACE_FAR;
+        np_trace_set(heap, NP_TRACE_FAR);
         return false;
     }
     if (np_unlikely(tracer.period != 0 && heap->trace_left < NP_TRACE_NEW / 2)) {
-        heap->trace_left = draw(shard, tracer.period) - (int64_t)asked;
-        if (heap->trace_left >= 0)
+        np_trace_set(heap, draw(shard, tracer.period));
+        if (heap->trace_left >= (int64_t)asked) {
+            heap->trace_left -= (int64_t)asked;
+            heap->trace_bytes -= (int64_t)asked; /* counted down twice */
             return false;
+        }
     }
-    heap->trace_left = tracer.period != 0 ? draw(shard, tracer.period) : -1;
+    np_trace_set(heap, tracer.period != 0 ? draw(shard, tracer.period) : -1);
     return record(shard, block, asked, type_index, site);
 }
 
@@ -341,7 +344,7 @@ uint64_t np_tracer_started_ns(void)
 
 static void begin_countdown(struct np_heap *heap, void *arg)
 {
-    heap->trace_left = *(const int64_t *)arg;
+    np_trace_set(heap, *(const int64_t *)arg);
 }
 
 static void switch_stopped(bool on, unsigned frames, uint64_t period)

@@ -23,6 +23,7 @@
 #include "neap/gc.h"
 #include "neap/runtime.h"
 #include "neap/thread.h"
+#include "observe/timeline.h"
 #include "observe/tracer.h"
 #include "runtime/batch.h"
 #include "runtime/collect_hooks.h"
@@ -388,6 +389,7 @@ static void before_fork(void)
     np_lock_parked(&lock);
     forked_alive = np_usage_alive();
     np_tracer_before_fork();
+    np_timeline_before_fork();
     np_table_before_fork();
     if (forked_alive) {
         np_collector_before_fork();
@@ -412,6 +414,7 @@ static void release_locks(void)
 static void after_fork_parent(void)
 {
     release_locks();
+    np_timeline_after_fork_parent();
     if (forked_alive)
         np_threads_fork_parent();
     pthread_mutex_unlock(&lock);
@@ -420,6 +423,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     release_locks();
+    np_timeline_after_fork_child();
     np_helper_forked();
     if (forked_alive) {
         np_collector_forked();

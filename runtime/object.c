@@ -135,6 +135,14 @@ static np_alloc_text void *new_unusual(const struct neap_type *type, size_t extr
     return new_general(type, body_bytes, 0, site);
 }
 
+/* new_general looks again. */
+static np_alloc_text void *new_due(const struct neap_type *type, size_t body_bytes,
+                                   const struct neap_site *site)
+{
+    np_trace_undo(np_tls.heap, body_bytes);
+    return new_unusual(type, 0, site);
+}
+
 np_alloc_text void *neap_object_new_at(const struct neap_type *type, size_t extra_bytes,
                                        const struct neap_site *site)
 {
@@ -146,7 +154,7 @@ np_alloc_text void *neap_object_new_at(const struct neap_type *type, size_t extr
         return new_unusual(type, extra_bytes, site);
     size_t body_bytes = ((size_t)type->size + 7) & ~(size_t)7;
     if (np_trace_is_due(np_tls.heap, body_bytes))
-        return new_unusual(type, 0, site);
+        return new_due(type, body_bytes, site);
     struct neap_header *header = np_heap_take(np_tls.heap, class_index);
     if (np_unlikely(header == NULL)) {
         header = take_small(class_index);

@@ -36,6 +36,16 @@ NEAP_PUBLIC int neap_pprof_write(const char *path);
  * refs: none | user code: no | point: quiescent | threads: attached | fails: status */
 NEAP_PUBLIC int neap_collapsed_write(const char *path);
 
+/* Spans of collections, stops, times to safepoint and blocking regions of every thread, as Chrome
+ * trace events, for Perfetto, chrome://tracing or the Firefox Profiler. Written as the program
+ * runs, outside pauses. NEAP_ESTATE while one is being written already, NEAP_EIO, NEAP_ENOMEM.
+ * refs: none | user code: no | point: none | threads: attached | fails: status */
+NEAP_PUBLIC int neap_timeline_start(const char *path);
+
+/* Ends the file. NEAP_ESTATE when there is none, NEAP_EIO when it could not be written in full.
+ * refs: none | user code: no | point: none | threads: any | fails: status */
+NEAP_PUBLIC int neap_timeline_stop(void);
+
 #ifdef __cplusplus
 }
 #endif

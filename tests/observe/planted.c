@@ -3,6 +3,7 @@
  * Programs with a planted answer, for the tests that ask real clients: planted COMMAND FILE. */
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ static uint64_t now_ns(void)
 }
 
 static struct {
-    bool end;
+    bool started, end;
     uint64_t longest_ns;
 } watch;
 
@@ -93,6 +94,7 @@ static struct {
 static void *poll_all_the_time(void *arg)
 {
     (void)arg;
+    __atomic_store_n(&watch.started, true, __ATOMIC_RELAXED);
     while (!__atomic_load_n(&watch.end, __ATOMIC_RELAXED)) { /* relaxed: a flag */
         uint64_t start = now_ns();
         neap_safepoint();
@@ -167,6 +169,60 @@ static void write_pprof(const char *file)
     neap_release(head);
 }
 
+static void *work_and_wait(void *arg)
+{
+    (void)arg;
+    for (int round = 0; round < 20; round++) {
+        struct node *head = NULL;
+        planted_caller(&head, 500);
+        neap_release(head);
+        neap_safepoint();
+        struct timespec moment = {0, 1000000};
+        NEAP_BLOCKED(nanosleep(&moment, NULL));
+    }
+    return NULL;
+}
+
+static void write_timeline(const char *file)
+{
+    pthread_t threads[3], polling; /* that one runs whenever it is asked to stop */
+    check(neap_timeline_start(file), "neap_timeline_start");
+    if (neap_timeline_start(file) != NEAP_ESTATE)
+        fail("a second timeline was not refused");
+    for (int i = 0; i < 3; i++)
+        check(neap_thread_create(&threads[i], "worker", work_and_wait, NULL), "thread");
+    check(neap_thread_create(&polling, "poll", poll_all_the_time, NULL), "thread");
+    while (!__atomic_load_n(&watch.started, __ATOMIC_RELAXED)) /* relaxed: a flag */
+        NEAP_BLOCKED(sched_yield());
+    for (int i = 0; i < 20; i++)
+        neap_collect(i % 3);
+    for (int i = 0; i < 3; i++)
+        neap_thread_join(threads[i], NULL);
+    __atomic_store_n(&watch.end, true, __ATOMIC_RELAXED); /* relaxed: a flag */
+    neap_thread_join(polling, NULL);
+    check(neap_timeline_stop(), "neap_timeline_stop");
+    if (neap_timeline_stop() != NEAP_ESTATE)
+        fail("a timeline that has ended ended again");
+}
+
+/* Something of everything: collections, threads, a limit. */
+static void write_metrics(const char *file)
+{
+    char other[4096];
+    struct node *head = NULL;
+    planted_caller(&head, 1000);
+    neap_collect(2);
+    snprintf(other, sizeof other, "%s.open", file);
+    FILE *prometheus = fopen(file, "w"), *open_metrics = fopen(other, "w");
+    if (prometheus == NULL || open_metrics == NULL)
+        fail("fopen");
+    check(neap_metrics_write_prometheus(prometheus), "neap_metrics_write_prometheus");
+    check(neap_metrics_write(open_metrics), "neap_metrics_write");
+    fclose(prometheus);
+    fclose(open_metrics);
+    neap_release(head);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3 || neap_init(NULL) != NEAP_OK)
@@ -175,6 +231,10 @@ int main(int argc, char **argv)
         write_graph(argv[2]);
     else if (strcmp(argv[1], "million") == 0)
         write_million(argv[2]);
+    else if (strcmp(argv[1], "timeline") == 0)
+        write_timeline(argv[2]);
+    else if (strcmp(argv[1], "metrics") == 0)
+        write_metrics(argv[2]);
     else if (strcmp(argv[1], "pprof") == 0)
         write_pprof(argv[2]);
     else
