@@ -44,6 +44,9 @@ struct np_heap {
                               * never    negative */
     int64_t large_made;      /* (o, s) large objects with slots made, net of those freed, since
                               * np_heap_set_credit of a stop */
+    /* bytes until the next allocation that is traced, what that was set to, and bytes counted down
+     * before: trace.h; (o>, s) */
+    int64_t trace_left, trace_set, trace_bytes;
     bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
     struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */

@@ -153,10 +153,12 @@ static bool is_young(uint64_t word0, uint64_t word1)
            (word0 >> 48 & (NP_GC_TRACKED | NP_GC_GENERATION)) == NP_GC_TRACKED;
 }
 
-/* word 0 above the count: the owner, generation 0, tracked and nothing else, no flags. */
+/* word 0 above the count: the owner, generation 0, tracked and nothing else, no flags but that it is
+ * traced. */
 static bool is_member(const struct confined *table, uint64_t word0, uint64_t word1)
 {
-    return word0 >> 32 == (table->id | (uint32_t)NP_GC_TRACKED << 16) && (uint32_t)word1 == 0 &&
+    uint32_t marks = (uint32_t)(word0 >> 32) & ~((uint32_t)NP_FLAG_TRACED << 24);
+    return marks == (table->id | (uint32_t)NP_GC_TRACKED << 16) && (uint32_t)word1 == 0 &&
            word1 != 0 && (uint32_t)word0 < NP_SIDE_COUNT_LIMIT;
 }
 
