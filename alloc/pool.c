@@ -12,6 +12,7 @@
 #include "alloc/guard.h"
 #include "alloc/heap.h"
 #include "base/check.h"
+#include "base/options.h"
 
 struct np_region np_region;
 
@@ -53,7 +54,7 @@ void np_pool_init(struct np_pool *pool, struct np_heap *heap, unsigned class_ind
     pool->generations &= 1; /* on a young list still: see the header */
     pool->block_bytes = row->block_bytes;
     pool->reciprocal = row->reciprocal;
-    pool->capacity = row->capacity;
+    pool->capacity = np_options.one_block_pools ? 1 : row->capacity;
     pool->type_index = row->type_index;
     np_store_relaxed(&pool->carved, (uint16_t)0); /* relaxed: a hint for others */
     pool->used = 0;

@@ -13,6 +13,7 @@
 #include "alloc/large.h"
 #include "base/check.h"
 #include "base/options.h"
+#include "base/perturb.h"
 #include "runtime/count.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
@@ -299,6 +300,7 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
 
 void np_death(struct neap_header *header)
 {
+    np_perturb(death);
     const struct neap_type *type = np_type_at(header->type);
     uint32_t shared =
         np_load_relaxed(&header->shared); /* relaxed: nobody else changes it any more */
@@ -321,6 +323,7 @@ void np_death(struct neap_header *header)
 
 void np_death_quiet(struct neap_header *header)
 {
+    np_perturb(death);
     const struct neap_type *type = np_type_at(header->type);
     if (np_unlikely(type->flags & NEAP_PEEKABLE) && np_grace_wanted(header, type)) {
         np_grace_add(header);

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "alloc/arena.h"
 #include "alloc/guard.h"
 #include "alloc/large.h"
 #include "base/check.h"
@@ -44,9 +45,13 @@ static void serve_stop_point(void)
 {
     np_stop_point(np_tls.thread);
     np_grace_poll(np_tls.local);
+    if (np_unlikely(np_options.eager_grace)) {
+        np_large_reclaim();
+        np_arena_sweep();
+    }
     if (np_tls.dying == 0)
         np_death_drain_plain(np_tls.local, DEATHS_PER_REFILL);
-    if (np_tls.heap->debt && np_collect_hooks.serve_debt != NULL)
+    if ((np_tls.heap->debt || np_options.eager_collect) && np_collect_hooks.serve_debt != NULL)
         np_collect_hooks.serve_debt(np_tls.heap);
 }
 

@@ -17,6 +17,7 @@
 #include <sched.h>
 
 #include "base/check.h"
+#include "base/perturb.h"
 #include "threads/clock.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
@@ -127,6 +128,7 @@ bool np_thread_claim(struct np_thread *thread)
     }
     if (running)
         np_tls.thread->claims++;
+    np_perturb(claimed);
     return true;
 }
 
@@ -167,6 +169,7 @@ void np_thread_unclaim(struct np_thread *thread)
     bool running = is_running();
     for (;;) {
         uint32_t before = drop_claim(thread);
+        np_perturb(unclaimed);
         if (running)
             np_tls.thread->claims--;
         if (np_world_is_stopped())

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "threads/blocking.h"
 #include "threads/clock.h"
 #include "threads/stop_stats.h"
@@ -58,6 +59,7 @@ void np_stop_settle(struct np_thread *thread)
     while (is_at_rest(word)) {
         if (!np_token_take(thread, NP_REQUEST_STOP))
             return;
+        np_perturb(stop_token);
         if (np_word_change(thread, &word, word + NP_WORD_SUSPEND)) {
             answered();
             return;
@@ -127,6 +129,7 @@ void np_world_stop(enum np_stop_cause cause)
         if (thread != self)
             ask(thread);
     }
+    np_perturb(stop_asked);
     answered();
     await_all();
     np_store_relaxed(&world.owner, &np_tls); /* relaxed: only compared, by its writer */

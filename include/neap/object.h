@@ -75,8 +75,12 @@ NEAP_PUBLIC void neap_release_last(const void *object);
 #        define NEAP_ONE_INSTRUCTION_ 0
 #    endif
 #endif
-#if !defined(NEAP_ONE_INSTRUCTION_) && defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__)
-#    define NEAP_ONE_INSTRUCTION_ 1
+#ifndef NEAP_ONE_INSTRUCTION_
+#    if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__)
+#        define NEAP_ONE_INSTRUCTION_ 1
+#    else
+#        define NEAP_ONE_INSTRUCTION_ 0
+#    endif
 #endif
 
 /* The owner's count up or down by one; whether it has run over, or is 0 now. Relaxed: the caller's

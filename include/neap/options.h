@@ -66,7 +66,18 @@
     X(fail_one_in, 0, 0, UINT64_MAX, \
       "fault injection: each allocation fails with the probability of one in so many; 0: none") \
     X(fail_seed, 1, 0, UINT64_MAX, \
-      "what fail_one_in draws from: the same seed fails the same allocations of a single thread")
+      "what fail_one_in draws from: the same seed fails the same allocations of a single thread") \
+    X(perturb, 0, 0, UINT64_MAX, \
+      "SEED:RATE: RATE of 1,000 passes through a window of a lock-free protocol wait there; " \
+      "debug " \
+      "builds only") \
+    X(one_block_pools, 0, 0, 1, \
+      "1: a pool has one block, so that pools fill, empty and change hands all the time; for " \
+      "tests") \
+    X(eager_grace, 0, 0, 1, \
+      "1: every stop point asks for grace periods and uses what has passed at once; for tests") \
+    X(eager_collect, 0, 0, 1, \
+      "1: every allocation is a slow path and collects, generation after generation; for tests")
 
 struct neap_options {
     size_t
