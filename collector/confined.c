@@ -153,8 +153,8 @@ static bool is_young(uint64_t word0, uint64_t word1)
            (word0 >> 48 & (NP_GC_TRACKED | NP_GC_GENERATION)) == NP_GC_TRACKED;
 }
 
-/* word 0 above the count: the owner, generation 0, tracked and nothing else, no flags but that it is
- * traced. */
+/* word 0 above the count: the owner, generation 0, tracked and nothing else, no flags but that it
+ * is traced. */
 static bool is_member(const struct confined *table, uint64_t word0, uint64_t word1)
 {
     uint32_t marks = (uint32_t)(word0 >> 32) & ~((uint32_t)NP_FLAG_TRACED << 24);

@@ -40,9 +40,9 @@ struct tracer {
     uint64_t marked_count;      /* what one worker alone has marked */
     np_trace_marked *marked;    /* may be NULL */
     void *arg;
-    bool overflowed;     /* something marked was not visited */
-    bool shared;         /* others trace at the same time */
-    bool closure;        /* all that an object keeps, whatever else that depends on */
+    bool overflowed; /* something marked was not visited */
+    bool shared;     /* others trace at the same time */
+    bool closure;    /* all that an object keeps, whatever else that depends on */
 } __attribute__((aligned(NP_CACHE_LINE)));
 
 static struct tracer
