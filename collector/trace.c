@@ -140,10 +140,12 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
  */
 
 /* Neither marked nor held up by something that is not examined. */
+static uint32_t meeting; /* (x) where workers that visit ephemerons come by */
+
 static bool is_unreached(const struct tracer *t, const struct neap_header *header)
 {
     const uint32_t *word = word_of(t, header);
-    /* relaxed: after the fence in visit_ephemerons, [MM-ephemeron-1] */
+    /* relaxed: after the meeting in visit_ephemerons, [MM-ephemeron-1] */
     return word != NULL && np_side_is(np_load_relaxed(word), NP_SIDE_MEMBER);
 }
 
@@ -158,7 +160,9 @@ static void push_if_reached(struct neap_header *other, void *value, void *arg)
  * sees the other's mark. */
 static np_noinline void visit_ephemerons(struct tracer *t, struct neap_header *header)
 {
-    np_fence_seq_cst(); /* [MM-ephemeron-1] between our mark and the look at the other's */
+    /* [MM-ephemeron-1] acq_rel: of two workers the one that comes second here sees the first's mark
+     */
+    np_fetch_add_acq_rel(&meeting, 0);
     if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
         np_ephemeron_each_of_map_stopped(np_object_of(header), push_if_reached, t);
     if (np_load_relaxed(&header->shared) & NP_HAS_WEAK) /* relaxed: the world is stopped */
