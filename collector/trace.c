@@ -139,9 +139,9 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
 /* ---- ephemerons: a value is reached when its map and its key are, whichever is marked last ----
  */
 
-/* Neither marked nor held up by something that is not examined. */
 static uint32_t meeting; /* (x) where workers that visit ephemerons come by */
 
+/* Neither marked nor held up by something that is not examined. */
 static bool is_unreached(const struct tracer *t, const struct neap_header *header)
 {
     const uint32_t *word = word_of(t, header);
