@@ -137,7 +137,6 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
 /* ---- ephemerons: a value is reached when its map and its key are, whichever is marked last ----
  */
 
-
 /* Neither marked nor held up by something that is not examined. */
 static bool is_unreached(const struct tracer *t, const struct neap_header *header)
 {
