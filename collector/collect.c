@@ -206,6 +206,7 @@ static void collect_locked(int generation, unsigned rounds, struct np_findings *
     np_phases_lap(phases, NEAP_GC_PHASE_CLEAN);
     outcome.end_ns = phases->lap_ns;
     outcome.alive = tally.members + tally.known - garbage;
+    outcome.garbage = garbage;
     outcome.promoted = tally.promoted;
     np_pacing_learn(&outcome);
     np_report_stop(generation, outcome.stopped_ns);
