@@ -15,6 +15,7 @@
 
 #include "alloc/heap.h"
 #include "alloc/large.h"
+#include "alloc/trace.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -22,6 +23,8 @@
 #include "neap/gc.h"
 #include "neap/runtime.h"
 #include "neap/thread.h"
+#include "observe/timeline.h"
+#include "observe/tracer.h"
 #include "runtime/batch.h"
 #include "runtime/collect_hooks.h"
 #include "runtime/contend.h"
@@ -333,6 +336,7 @@ static size_t end_runtime(struct neap_leaks **ret_leaks)
     settle_everything();
     np_dynamic_end();
     size_t leaked = np_leaks_count(ret_leaks);
+    np_tracer_end();
     while (np_tls.attached > 0)
         np_thread_detach();
     np_usage_set_alive(false);
@@ -388,12 +392,15 @@ static void before_fork(void)
 {
     np_lock_parked(&lock);
     forked_alive = np_usage_alive();
+    np_tracer_before_fork();
+    np_timeline_before_fork();
     np_table_before_fork();
     if (forked_alive) {
         np_collector_before_fork();
         np_threads_fork_prepare();
         np_collector_before_fork_stopped();
     }
+    np_tracer_before_fork_stopped();
     np_type_before_fork();
     np_alloc_before_fork();
 }
@@ -402,6 +409,7 @@ static void release_locks(void)
 {
     np_alloc_after_fork();
     np_type_after_fork();
+    np_tracer_after_fork();
     np_table_after_fork();
     if (forked_alive)
         np_collector_after_fork();
@@ -410,6 +418,7 @@ static void release_locks(void)
 static void after_fork_parent(void)
 {
     release_locks();
+    np_timeline_after_fork_parent();
     if (forked_alive)
         np_threads_fork_parent();
     pthread_mutex_unlock(&lock);
@@ -418,6 +427,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     release_locks();
+    np_timeline_after_fork_child();
     np_helper_forked();
     if (forked_alive) {
         np_collector_forked();
@@ -427,8 +437,9 @@ static void after_fork_child(void)
     pthread_mutex_unlock(&lock);
 }
 
-static __attribute__((constructor)) void register_fork_handlers(void)
+static __attribute__((constructor)) void prepare(void)
 {
+    np_trace_hooks = np_tracer_hooks;
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 

@@ -16,6 +16,7 @@
 #include "alloc/stats.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "neap/thread.h"
 #include "runtime/batch.h"
 #include "runtime/death.h"
@@ -123,6 +124,7 @@ static void *helper_routine(void *arg)
         /* [MM-helper-2] seq_cst: idle is visible before the word is looked at again in np_os_wait
          */
         np_store_seq_cst(&helper.idle, next_ns > 20 * (uint64_t)STEP_NS);
+        np_perturb(helper_idle);
         np_blocking_enter(np_tls.thread);
         np_os_wait(&helper.word, seen, next_ns);
         np_blocking_leave(np_tls.thread);
