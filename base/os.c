@@ -20,13 +20,14 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 
 void *np_os_reserve(size_t bytes, size_t alignment)
 {
     int saved = errno;
     size_t page = np_os_page_bytes(), extra = alignment > page ? alignment - page : 0, total;
     void *result = NULL;
-    if (!__builtin_add_overflow(bytes, extra, &total)) {
+    if (!np_fault() && !__builtin_add_overflow(bytes, extra, &total)) {
         char *start = mmap(NULL, total, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (start != MAP_FAILED) {

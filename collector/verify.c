@@ -10,9 +10,11 @@
 #include "base/os.h"
 #include "collector/count.h"
 #include "collector/side.h"
+#include "runtime/deferred.h"
 #include "runtime/ephemeron.h"
 #include "runtime/visit.h"
 #include "runtime/walk.h"
+#include "threads/stop.h"
 
 struct row {
     struct neap_header *header;
@@ -171,4 +173,19 @@ void np_verify_end_stopped(void)
                  np_object_of(row->header), row->reachable ? "garbage" : "reachable");
     }
     end();
+}
+
+void np_verify_candidates(struct neap_header *const *candidates, size_t count)
+{
+    np_world_stop(NP_STOP_COLLECT);
+    np_deferred_fold_stopped();
+    np_verify_begin_stopped(2);
+    for (size_t i = 0; verifier.rows != NULL && i < count; i++) {
+        const struct row *row = find(candidates[i]);
+        np_check(row != NULL && !row->reachable,
+                 "%s at %p: a confined collection says it is garbage, the verifier says it is not",
+                 np_type_at(candidates[i]->type)->name, np_object_of(candidates[i]));
+    }
+    end();
+    np_world_start();
 }

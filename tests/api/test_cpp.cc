@@ -19,7 +19,7 @@ struct route {
 };
 NEAP_TYPE(route);
 
-static int close(int unused)
+static int destroy(int unused)
 {
     (void)unused;
     return ++destroyed;
@@ -31,7 +31,7 @@ struct session {
     int fd = -1;
     ~session()
     {
-        close(fd);
+        destroy(fd);
     }
 };
 NEAP_TYPE(session, &session::next, &session::current);

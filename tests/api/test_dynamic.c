@@ -136,8 +136,8 @@ static void cycles(void)
     is_int(neap_collect(2), 0, "an object that holds itself lives while it is held");
     is_int(id_of(object, "e"), 4, "whole");
     neap_release(object);
-    ok(neap_collect(2) >= 1, "and is found when it is not");
-    is_int(alive, 0, "with its values");
+    (void)neap_collect(2); /* finds it, if no other collection was first */
+    is_int(alive, 0, "and is found when it is not, with its values");
 }
 
 /* Threads make objects of the same few shapes. */
