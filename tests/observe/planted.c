@@ -205,6 +205,31 @@ static void write_timeline(const char *file)
         fail("a timeline that has ended ended again");
 }
 
+/* Does not poll for a tenth of a second, while it is asked to. */
+static void *lag(void *arg)
+{
+    (void)arg;
+    __atomic_store_n(&watch.started, true, __ATOMIC_RELAXED); /* relaxed: a flag */
+    uint64_t start = now_ns();
+    while (now_ns() - start < 100000000)
+        ;
+    neap_safepoint();
+    return NULL;
+}
+
+static void write_late(const char *file)
+{
+    pthread_t thread;
+    check(neap_timeline_start(file), "neap_timeline_start");
+    neap_collect(2);
+    check(neap_thread_create(&thread, "laggard", lag, NULL), "thread");
+    while (!__atomic_load_n(&watch.started, __ATOMIC_RELAXED)) /* relaxed: a flag */
+        NEAP_BLOCKED(sched_yield());
+    check(neap_trace_start(1, 0), "neap_trace_start"); /* stops the world at once */
+    neap_thread_join(thread, NULL);
+    check(neap_timeline_stop(), "neap_timeline_stop");
+}
+
 /* Its visit hands out a copy of its slot: nothing can clear it. */
 struct stubborn {
     struct stubborn *peer;
@@ -273,6 +298,8 @@ int main(int argc, char **argv)
         write_timeline(argv[2]);
     else if (strcmp(argv[1], "metrics") == 0)
         write_metrics(argv[2]);
+    else if (strcmp(argv[1], "late") == 0)
+        write_late(argv[2]);
     else if (strcmp(argv[1], "leaks") == 0)
         return report_leaks(argv[2]);
     else if (strcmp(argv[1], "leak") == 0)
