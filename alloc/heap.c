@@ -170,6 +170,9 @@ void np_heap_abandon(struct np_heap *heap)
 {
     np_check(heap->id != 0, "the shared heap stays");
     np_heap_drain_remote(heap);
+    if (heap->own->closed)
+        return; /* the thread that leaves has taken and given nothing: it is as the last one left it
+                 */
     heap->own->closed = true;
     np_heap_flush_magazines(heap);
     np_heap_close_magazines(heap);

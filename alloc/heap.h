@@ -42,6 +42,8 @@ struct np_heap {
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
     int64_t credit_start; /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
                            * never    negative */
+    int64_t large_made;   /* (o, s) large objects with slots made, net of those freed, since
+                           * np_heap_set_credit of a stop */
     /* bytes until the next allocation that is traced, what that was set to, and bytes counted down
      * before: trace.h; (o>, s) */
     int64_t trace_left, trace_set, trace_bytes;
@@ -87,8 +89,8 @@ void np_heap_abandon(struct np_heap *heap);
 void np_heap_flush_outgoing(struct np_heap *heap);
 void np_heap_drain_remote(struct np_heap *heap);
 bool np_heap_has_remote(struct np_heap *heap);
-/* Nothing came in, nothing gathered is to be sent: flushing and draining would do nothing. */
-bool np_heap_is_settled(struct np_heap *heap);
+/* Nothing gathered is to be sent: flushing would do nothing. */
+bool np_heap_is_settled(const struct np_heap *heap);
 
 /* Empty magazine: remote chains, the heap's pools, abandoned pools, a fresh pool. Sets debt when
  * credit runs out. NULL out of memory. */

@@ -164,7 +164,7 @@ np_alloc_text void *neap_aligned_alloc_at(size_t alignment, size_t bytes,
 
 /* ---- giving ---- */
 
-static np_cold void free_large(void *block)
+static np_noinline void free_large(void *block)
 {
     if (block == NULL)
         return;
@@ -175,7 +175,7 @@ static np_cold void free_large(void *block)
     struct np_large *large = np_large_of(block);
     np_check((uintptr_t)block % 16 == 0 && !large->is_object, "%p is not a block of neap_alloc",
              block);
-    if (NP_GUARD && !large->is_freed)
+    if (NP_GUARD && np_large_is_live(large))
         np_guard_unseal("neap_free", block, large->bytes);
     /* relaxed: written when it was made */
     if (np_unlikely(np_load_relaxed(&large->trace) != 0))

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "alloc/trace.h"
+#include "base/fault.h"
 #include "collector/saved.h"
 #include "neap/gc.h"
 #include "neap/list.h"
@@ -222,7 +223,7 @@ static struct neap_leaks *make_report(const struct search *search, struct member
     size_t count = gather_members(search->graph, members), groups = 0, nearest = SIZE_MAX;
     for (size_t i = 0; i < count; i++)
         groups += i == 0 || !same_group(&members[i], &members[i - 1]);
-    struct neap_leaks *leaks = calloc(1, sizeof *leaks + groups * sizeof leaks->groups[0]);
+    struct neap_leaks *leaks = np_fault_calloc(1, sizeof *leaks + groups * sizeof leaks->groups[0]);
     if (leaks == NULL || count == 0) {
         free(leaks);
         return NULL;
@@ -264,7 +265,7 @@ static struct neap_leaks *report(void)
                             .from = malloc(n * sizeof *search.from),
                             .edge = malloc(n * sizeof *search.edge),
                             .queue = malloc(n * sizeof *search.queue),
-                            .incoming = calloc(n, sizeof *search.incoming)};
+                            .incoming = np_fault_calloc(n, sizeof *search.incoming)};
     struct member *members = malloc(n * sizeof *members);
     struct neap_leaks *leaks = NULL;
     if (search.from != NULL && search.edge != NULL && search.queue != NULL &&

@@ -16,6 +16,7 @@
 #include "base/options.h"
 #include "base/perturb.h"
 #include "runtime/count.h"
+#include "runtime/ephemeron.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
 #include "runtime/visit.h"
@@ -73,8 +74,11 @@ static np_noinline void free_marked(struct neap_header *header)
     struct np_heap *heap = np_tls.heap;
     np_store_relaxed(&header->type, 0);
     np_large_free(header, published);
-    if (tracked && heap->credit < heap->credit_start)
-        heap->credit++; /* object.c took it */
+    if (tracked) {
+        heap->large_made--;
+        if (heap->credit < heap->credit_start)
+            heap->credit++; /* object.c took it */
+    }
 }
 
 void np_object_free(struct neap_header *header)
@@ -190,6 +194,7 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
         struct np_list callbacks;
         np_list_init(&callbacks);
         np_weak_clear(header, &callbacks);
+        np_ephemeron_finish(header, NP_LOUD);
         np_pending_run_all(&callbacks);
     }
     if (type->traits & NP_TRAIT_HOOKS) {
@@ -220,12 +225,6 @@ static struct neap_header *next_of(struct np_local *local, bool plain_only, bool
 }
 
 /* ---- the lists ---- */
-
-bool np_death_is_empty(const struct np_local *local)
-{
-    return local->partial == NULL && local->dying[NP_DYING_PLAIN] == NULL &&
-           local->dying[NP_DYING_USER] == NULL && local->dying[NP_DYING_PROMPT] == NULL;
-}
 
 /* A budget as callers and options give it: 0 is all. */
 static uint64_t all_if_0(uint64_t budget)

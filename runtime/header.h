@@ -107,6 +107,9 @@ enum {
  */
 #define NP_TYPE_PIECEMEAL (1u << 30)
 
+/* Bits of neap_type.flags that a program may not set: these, and ephemeron.h's. */
+#define NP_TYPE_OURS (7u << 29)
+
 /* How a death that follows may run: with user code on this thread, or queued (death.h). */
 enum np_manner { NP_LOUD, NP_QUIET };
 

@@ -29,7 +29,7 @@
 
 void np_blocking_enter(struct np_thread *thread)
 {
-    if (thread->blocking_depth++ > 0)
+    if (np_unlikely(thread->blocking_depth++ > 0))
         return;
     np_thread_hooks.before_blocking(thread);
     thread->blocked_ns = np_event_is_wanted() ? np_os_now_ns() : 0;
@@ -43,8 +43,7 @@ void np_blocking_leave(struct np_thread *thread)
     if (--thread->blocking_depth > 0)
         return;
     np_word_enter(thread);
-    np_clock_note(thread, NP_CLOCK_OPERATION);
-    np_clock_note(thread, NP_CLOCK_PEEK);
+    np_clock_note_both(thread);
     np_tls_become(thread);
     np_event_tell(NP_EVENT_BLOCKING, thread->blocked_ns, 0, 0, 0);
 }

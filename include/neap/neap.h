@@ -20,6 +20,10 @@
 #include <neap/string.h>
 #include <neap/list.h>
 #include <neap/map.h>
+#include <neap/weak_map.h>
+#include <neap/channel.h>
+#include <neap/dynamic.h>
+#include <neap/generator.h>
 #include <neap/scope.h>
 #include <neap/gc.h>
 #include <neap/lock.h>

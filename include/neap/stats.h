@@ -21,12 +21,13 @@ struct neap_stats {
     uint64_t object_bytes;   /* their blocks, headers included */
     uint64_t untyped_blocks; /* of neap_alloc */
     uint64_t untyped_bytes;
-    uint64_t heap_bytes;     /* committed: pools in use or idle, large blocks */
-    uint64_t idle_bytes;     /* of these, empty and resident */
-    uint64_t waiting_bytes;  /* freed, inside a grace period */
-    uint64_t resident_bytes; /* of the process */
-    uint64_t stuck_objects;  /* whose count ran over: they live on, uncounted */
-    uint64_t pending_items;  /* user code that waits for neap_run_pending or a safepoint */
+    uint64_t heap_bytes;      /* committed: pools in use or idle, large blocks */
+    uint64_t idle_bytes;      /* of these, empty and resident */
+    uint64_t waiting_bytes;   /* freed, inside a grace period */
+    uint64_t resident_bytes;  /* of the process */
+    uint64_t stuck_objects;   /* whose count ran over: they live on, uncounted */
+    uint64_t pending_items;   /* user code that waits for neap_run_pending or a safepoint */
+    uint64_t injected_faults; /* what options fail_nth and fail_one_in refused since neap_init */
 };
 
 /* The macro neap_stats_get(&stats) passes the size, so that the struct may grow.
