@@ -33,6 +33,7 @@
 #include "runtime/leaks.h"
 #include "runtime/pending.h"
 #include "runtime/string.h"
+#include "runtime/table.h"
 #include "runtime/usage.h"
 #include "runtime/watch.h"
 #include "threads/address_lock.h"
@@ -383,6 +384,7 @@ static void before_fork(void)
 {
     np_lock_parked(&lock);
     forked_alive = np_usage_alive();
+    np_table_before_fork();
     if (forked_alive) {
         np_collector_before_fork();
         np_threads_fork_prepare();
@@ -396,6 +398,7 @@ static void release_locks(void)
 {
     np_alloc_after_fork();
     np_type_after_fork();
+    np_table_after_fork();
     if (forked_alive)
         np_collector_after_fork();
 }

@@ -21,6 +21,7 @@
 #include "runtime/death.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
+#include "runtime/table.h"
 #include "runtime/usage.h"
 #include "threads/blocking.h"
 #include "threads/safepoint.h"
@@ -99,7 +100,9 @@ static uint64_t tick(uint64_t *since_ns)
     next_ns = decay_ns < next_ns ? decay_ns : next_ns;
     serve_sleepers();
     np_grace_poll(np_tls.local);
-    if (np_grace_bytes() > 0)
+    while (np_table_serve())
+        np_quiescent_point(np_tls.thread);
+    if (np_grace_bytes() > 0 || np_table_wants_service())
         next_ns = STEP_NS;
     return next_ns < STEP_NS ? STEP_NS : next_ns;
 }

@@ -19,6 +19,7 @@
 #include <neap/block.h>
 #include <neap/string.h>
 #include <neap/list.h>
+#include <neap/map.h>
 #include <neap/scope.h>
 #include <neap/gc.h>
 #include <neap/lock.h>

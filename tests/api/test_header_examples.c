@@ -255,6 +255,24 @@ static void string_example(void)
     neap_release(name);
 }
 
+/* ---- <neap/map.h> ---- */
+
+static void map_example(void)
+{
+    struct neap_string *name = neap_string_from("north");
+    struct route *route = neap_new(route);
+    struct neap_map *routes = neap_map_new();
+    neap_map_set(routes, name, route);
+    struct route *found = neap_map_get(routes, name);
+    ok(found == route, "map.h: what was put in is found");
+    neap_map_remove(routes, name);
+    is_int(neap_map_count(routes), 0, "map.h: and taken out");
+    neap_release(found);
+    neap_release(routes);
+    neap_release(route);
+    neap_release(name);
+}
+
 /* ---- <neap/scope.h> ---- */
 
 static bool start(struct session *session)
@@ -310,6 +328,7 @@ static int runtime_example(void)
     lock_example();
     string_example();
     scope_example();
+    map_example();
     struct neap_leaks *leaks;
     if (neap_shutdown(&leaks) != 0)
         neap_leaks_print(leaks, stderr);
