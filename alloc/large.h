@@ -25,7 +25,8 @@ struct np_large {
     size_t bytes;    /* (c) usable bytes of the block */
     uint64_t grace;  /* (L) clock tag when freed in waiting */
     uint32_t offset; /* (c) of the block in what the backend gave */
-    uint32_t spare_two[2];
+    uint32_t trace;  /* (x) relaxed: the tracer's; 0: not traced */
+    uint32_t spare_two;
     uint8_t alignment_log2; /* (c) */
     bool is_object;         /* (c) */
     uint16_t

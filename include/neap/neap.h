@@ -24,6 +24,8 @@
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+#include <neap/trace.h>
+#include <neap/profile.h>
 #include <neap/stops.h>
 
 #endif
