@@ -77,7 +77,10 @@
     X(eager_grace, 0, 0, 1, \
       "1: every stop point asks for grace periods and uses what has passed at once; for tests") \
     X(eager_collect, 0, 0, 1, \
-      "1: every allocation is a slow path and collects, generation after generation; for tests")
+      "1: every allocation is a slow path and collects, generation after generation; for tests") \
+    X(huge_pages, 0, 0, 1, \
+      "1: asks for transparent huge pages under small blocks: fewer misses of the TLB, memory in " \
+      "steps of 2 MiB")
 
 struct neap_options {
     size_t
