@@ -19,6 +19,8 @@
 #include "alloc/own.h"
 #include "base/check.h"
 #include "base/os.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 
 enum { BUCKETS = NP_ARENA_POOLS + 1, BUCKET_WORDS = (BUCKETS + 63) / 64 };
 
@@ -298,13 +300,14 @@ struct np_pool *np_arena_take(struct np_heap *heap, unsigned class_index)
 void np_arena_give(struct np_pool *pool)
 {
     np_assert(pool->used == 0);
-    bool waits = pool->kind == NP_POOL_OBJECTS;
+    bool waits = pool->kind == NP_POOL_OBJECTS && !np_planted(class_without_grace);
     np_arena_lock();
     /* relaxed: nobody has a block of it */
     np_store_relaxed(&pool->owner, (uint16_t)0);
     np_store_relaxed(&pool->kind, (uint8_t)NP_POOL_FREE);
     space.counts.used--;
     if (waits) {
+        np_perturb(pool_given);
         pool->grace = np_hooks()->clock_tag != NULL ? np_hooks()->clock_tag() : 0;
         waiting_append(pool);
     } else {

@@ -40,8 +40,11 @@ struct np_heap {
     uint16_t id;         /* (c) the registry slot; what pools carry as owner. 0: the shared heap */
     uint32_t young_head; /* (o, s) pools with generation 0, through young_next: index + 1 */
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
-    int64_t credit_start;    /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
-                              * never    negative */
+    int64_t credit_start; /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
+                           * never    negative */
+    /* bytes until the next allocation that is traced, what that was set to, and bytes counted down
+     * before: trace.h; (o>, s) */
+    int64_t trace_left, trace_set, trace_bytes;
     bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
     struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */

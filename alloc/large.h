@@ -24,6 +24,7 @@ struct np_large {
     uint32_t mark;       /* (s) the collector's */
     bool is_object;      /* (c) */
     bool is_freed;    /* (o) survives what backends write into freed blocks, as does what follows */
+    uint32_t trace;   /* (x) relaxed: the tracer's; 0: not traced */
     void *base;       /* (c) what the backend gave (over-aligned blocks) */
     size_t alignment; /* (c) */
 };

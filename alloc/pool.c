@@ -12,6 +12,7 @@
 #include "alloc/guard.h"
 #include "alloc/heap.h"
 #include "base/check.h"
+#include "base/options.h"
 
 struct np_region np_region;
 
@@ -53,10 +54,11 @@ void np_pool_init(struct np_pool *pool, struct np_heap *heap, unsigned class_ind
     pool->generations &= 1; /* on a young list still: see the header */
     pool->block_bytes = row->block_bytes;
     pool->reciprocal = row->reciprocal;
-    pool->capacity = row->capacity;
+    pool->capacity = np_options.one_block_pools ? 1 : row->capacity;
     pool->type_index = row->type_index;
     np_store_relaxed(&pool->carved, (uint16_t)0); /* relaxed: a hint for others */
     pool->used = 0;
+    np_store_relaxed(&pool->traced, (uint8_t)0); /* relaxed: no block of it is out */
     memset(np_pool_free_bits(pool), 0, (row->capacity + 63u) / 64 * sizeof(uint64_t));
     /* relaxed: as for the owner */
     np_store_relaxed(&pool->kind, (uint8_t)(row->is_object ? NP_POOL_OBJECTS : NP_POOL_UNTYPED));

@@ -60,7 +60,7 @@ struct np_pool {
         struct {
             uint16_t owner; /* (o>) id of the heap that may touch (o) fields; 0: free or shared */
             uint8_t kind;   /* (o>) enum np_pool_kind; (c) while not free */
-            uint8_t spare;  /* 0 */
+            uint8_t traced; /* (x) relaxed, sticky: 1: untyped blocks of it may be traced */
         };
         uint32_t key; /* both at once: np_pool_key */
     };

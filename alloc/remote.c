@@ -26,6 +26,8 @@
 #include "alloc/own.h"
 #include "alloc/shared.h"
 #include "base/check.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "base/shadow.h"
 #include "base/tls.h"
 
@@ -104,6 +106,7 @@ static void post(struct np_heap *heap, struct np_outgoing *outgoing)
     outgoing->parcel = NULL;
     heap->own->outgoing_count--;
     np_queue_push(&np_heap_at(outgoing->owner)->remote, &parcel->node);
+    np_perturb(remote_pushed);
 }
 
 static void notify(struct np_heap *heap, uint16_t owner)
@@ -192,8 +195,11 @@ void np_heap_send(struct np_heap *heap, void *block)
     for (;;) {
         /* relaxed: any owner the pool has had will do; he, or who claims for him, sends it on */
         uint16_t owner = np_load_relaxed(&pool->owner);
+        np_perturb(remote_taken);
         if (owner == heap->id)
             arrive(heap, pool, block);
+        else if (np_planted(lose_remote_free))
+            return;
         else if (owner != 0)
             append(heap, owner, pool, block);
         else if (!np_shared_put(pool, block))

@@ -8,6 +8,7 @@
 
 #include "alloc/guard.h"
 #include "base/check.h"
+#include "base/perturb.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct np_heap *shared; /* (c) once made */
@@ -81,6 +82,7 @@ struct np_pool *np_shared_adopt(struct np_heap *heap, unsigned class_index)
         np_quarantine_flush(shared);
     np_heap_flush_magazine(shared, class_index);
     struct np_pool *pool = np_pool_at(*list);
+    np_perturb(pool_adopt);
     if (pool != NULL) {
         np_pool_remove(list, pool);
         np_pool_set_owner(pool, heap); /* who still reads 0 comes for the lock and looks again */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/perturb.h"
 
 struct row {
     const char *name, *sentence;
@@ -86,6 +87,25 @@ static bool read_number(const char *text, size_t length, uint64_t *ret_value)
     return true;
 }
 
+/* SEED:RATE, the seed in the upper half. */
+static bool read_pair(const char *text, size_t length, uint64_t *ret_value)
+{
+    const char *colon = memchr(text, ':', length);
+    uint64_t high, low;
+    if (colon == NULL || !read_number(text, (size_t)(colon - text), &high) ||
+        !read_number(colon + 1, length - (size_t)(colon - text) - 1, &low) || high > UINT32_MAX ||
+        low > 1000)
+        return false;
+    *ret_value = high << 32 | low;
+    return true;
+}
+
+static bool read_value(const struct row *row, const char *text, size_t length, uint64_t *ret_value)
+{
+    bool is_pair = row->offset == offsetof(struct neap_options, perturb);
+    return (is_pair && read_pair(text, length, ret_value)) || read_number(text, length, ret_value);
+}
+
 static int read_text(struct neap_options *options, const char *text, char *error,
                      size_t error_bytes)
 {
@@ -103,7 +123,7 @@ static int read_text(struct neap_options *options, const char *text, char *error
                          (int)name_length, text);
                 return -1;
             }
-            if (equals == NULL || !read_number(equals + 1, length - name_length - 1, &value)) {
+            if (equals == NULL || !read_value(row, equals + 1, length - name_length - 1, &value)) {
                 snprintf(error, error_bytes, "option %s needs a number", row->name);
                 return -1;
             }
@@ -147,6 +167,11 @@ int np_options_load(const struct neap_options *given, const char *text, char *er
     }
     if (text != NULL && read_text(&options, text, error, error_bytes) != 0)
         return -1;
+    if (options.perturb != 0 && !NP_PERTURB) {
+        snprintf(error, error_bytes, "option perturb needs a build with -Dchecks=debug");
+        return -1;
+    }
+    np_perturb_set(options.perturb);
     np_options = options;
     return 0;
 }

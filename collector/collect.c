@@ -36,6 +36,7 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "collector/audit.h"
 #include "collector/collect.h"
 #include "collector/count.h"
@@ -172,6 +173,7 @@ static void collect_locked(int generation, unsigned rounds, struct np_findings *
     np_world_stop(NP_STOP_COLLECT);
     uint64_t garbage = collect_stopped(generation, ret_findings, &tally);
     np_world_start();
+    np_perturb(resumed);
     outcome.stopped_ns = last_stopped_ns();
     np_side_clear();
     if (np_unlikely(np_options.audit_visit))

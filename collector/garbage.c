@@ -7,6 +7,7 @@
 #include "collector/garbage.h"
 
 #include "base/os.h"
+#include "base/plant.h"
 #include "collector/count.h"
 #include "collector/events.h"
 #include "collector/saved.h"
@@ -412,6 +413,8 @@ void np_garbage_dispose(struct np_garbage *garbage)
         np_events_print_object(header, true);
         if (type_of(header)->dispose != NULL)
             type_of(header)->dispose(np_object_of(header));
+        if (np_planted(free_before_dispose) && garbage->count > 1)
+            np_object_free(header);
     }
     for (size_t i = 0; i < garbage->count; i++) {
         struct neap_header *header = garbage->members[i];

@@ -149,6 +149,10 @@ int np_pacing_due(void)
 {
     if (!np_load_relaxed(&np_pacing.enabled)) /* relaxed: any recent value will do */
         return -1;
+    if (np_unlikely(np_options.eager_collect)) {
+        static uint64_t turn; /* (x) relaxed: any order will do */
+        return (int)(np_fetch_add_relaxed(&turn, 1) % 3);
+    }
     if (is_heavy())
         return old_is_affordable() ? 2 : 0;
     if (!is_over(0))

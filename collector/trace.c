@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "base/plant.h"
 #include "collector/crew.h"
 #include "collector/known.h"
 #include "collector/plan.h"
@@ -166,7 +167,7 @@ static inline __attribute__((always_inline)) void visit(struct tracer *t, struct
     for (unsigned i = 0; i < plan->count; i++) {
         /* relaxed: whoever writes it is stopped */
         const void *child = np_load_relaxed((void **)(void *)((char *)header + plan->offset[i]));
-        if (child == NULL)
+        if (child == NULL || np_planted(miss_reference))
             continue;
         if (queue->count < AHEAD)
             enter(t, queue, neap_header_of(child), whole);

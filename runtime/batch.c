@@ -11,6 +11,8 @@
 #include <sched.h>
 
 #include "base/check.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "neap/block.h"
 #include "runtime/usage.h"
 #include "threads/blocking.h"
@@ -92,6 +94,7 @@ static void send(struct np_batch *batch)
     /* [MM-look-1] the push's exchange is sequentially consistent: before the state is read in
      * claim; pairs with the owner's look at its queue after it published BLOCKING */
     np_queue_push(&target->merges, &batch->node);
+    np_perturb(batch_pushed);
     if (np_thread_claim(owner)) {
         np_batch_drain(target);
         np_thread_unclaim(owner);
@@ -179,8 +182,10 @@ void np_batch_drain(struct np_local *local)
     while (node != NULL) {
         struct np_batch *batch = np_container_of(node, struct np_batch, node);
         node = np_queue_next(&taken);
+        np_perturb(merge_taken);
         for (uint32_t i = 0; i < batch->count; i++)
-            np_merge(batch->objects[i], local->id);
+            if (!np_planted(drop_merge))
+                np_merge(batch->objects[i], local->id);
         put_spare(np_tls.local, batch);
     }
 }

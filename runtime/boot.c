@@ -15,6 +15,7 @@
 
 #include "alloc/heap.h"
 #include "alloc/large.h"
+#include "alloc/trace.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -22,6 +23,8 @@
 #include "neap/gc.h"
 #include "neap/runtime.h"
 #include "neap/thread.h"
+#include "observe/timeline.h"
+#include "observe/tracer.h"
 #include "runtime/batch.h"
 #include "runtime/collect_hooks.h"
 #include "runtime/contend.h"
@@ -33,6 +36,7 @@
 #include "runtime/leaks.h"
 #include "runtime/pending.h"
 #include "runtime/string.h"
+#include "runtime/table.h"
 #include "runtime/usage.h"
 #include "runtime/watch.h"
 #include "threads/address_lock.h"
@@ -334,6 +338,7 @@ static size_t end_runtime(struct neap_leaks **ret_leaks)
     np_collector_end();
     settle_everything();
     size_t leaked = np_leaks_count(ret_leaks);
+    np_tracer_end();
     while (np_tls.attached > 0)
         np_thread_detach();
     np_usage_set_alive(false);
@@ -389,11 +394,15 @@ static void before_fork(void)
 {
     np_lock_parked(&lock);
     forked_alive = np_usage_alive();
+    np_tracer_before_fork();
+    np_timeline_before_fork();
+    np_table_before_fork();
     if (forked_alive) {
         np_collector_before_fork();
         np_threads_fork_prepare();
         np_collector_before_fork_stopped();
     }
+    np_tracer_before_fork_stopped();
     np_type_before_fork();
     np_alloc_before_fork();
 }
@@ -402,6 +411,8 @@ static void release_locks(void)
 {
     np_alloc_after_fork();
     np_type_after_fork();
+    np_tracer_after_fork();
+    np_table_after_fork();
     if (forked_alive)
         np_collector_after_fork();
 }
@@ -409,6 +420,7 @@ static void release_locks(void)
 static void after_fork_parent(void)
 {
     release_locks();
+    np_timeline_after_fork_parent();
     if (forked_alive)
         np_threads_fork_parent();
     pthread_mutex_unlock(&lock);
@@ -417,6 +429,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     release_locks();
+    np_timeline_after_fork_child();
     np_helper_forked();
     if (forked_alive) {
         np_collector_forked();
@@ -426,8 +439,9 @@ static void after_fork_child(void)
     pthread_mutex_unlock(&lock);
 }
 
-static __attribute__((constructor)) void register_fork_handlers(void)
+static __attribute__((constructor)) void prepare(void)
 {
+    np_trace_hooks = np_tracer_hooks;
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 

@@ -15,6 +15,8 @@
 #include "runtime/count.h"
 
 #include "base/check.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "neap/object.h"
 #include "neap/status.h"
 #include "runtime/batch.h"
@@ -51,6 +53,13 @@ static bool is_condemned(const struct neap_header *header)
 bool np_adopt(struct neap_header *header)
 {
     uint16_t handed = NEAP_OWNER_HANDED;
+    np_perturb(adopt);
+    if (np_planted(adopt_by_stores)) {
+        np_store_relaxed(&header->shared, 0);
+        np_store_relaxed(&header->local, 1);
+        np_store_relaxed(&header->owner, np_tls.id);
+        return true;
+    }
     /* [MM-hand-1] acquire: pairs with the release in owner.c; its local = 1 is ours from here */
     return np_cas_acquire(&header->owner, &handed, np_tls.id);
 }
@@ -135,6 +144,7 @@ void np_publish(struct neap_header *header)
 /* local is 0 and the object still ours. Nobody else can count it up unless shared says so. */
 static void release_last_local(struct neap_header *header, enum np_manner manner)
 {
+    np_perturb(release_last);
     /* [MM-zero-1] acquire: what other threads did with their references is done before we destroy;
      * pairs with the release of the swap that brought shared back to 0 */
     uint32_t shared = np_load_acquire(&header->shared);
@@ -147,6 +157,7 @@ static void release_last_local(struct neap_header *header, enum np_manner manner
     }
     /* relaxed: ordered before MERGED by the swap's release */
     np_store_relaxed(&header->owner, NEAP_OWNER_NONE);
+    np_perturb(merge_unowned);
     uint32_t merged;
     do {
         merged = shared | NP_MERGED;
@@ -160,6 +171,7 @@ static void release_last_local(struct neap_header *header, enum np_manner manner
 static void release_shared(struct neap_header *header, enum np_manner manner)
 {
     uint32_t shared = np_load_relaxed(&header->shared); /* relaxed: the swap decides */
+    np_perturb(release_word);
     for (;;) {
         if (np_unlikely(np_shared_is_stuck(shared)))
             return;
@@ -179,10 +191,12 @@ static void release_shared(struct neap_header *header, enum np_manner manner)
     }
     np_usage_check_object("neap_release", header);
     /* [MM-merge-2] acq_rel: our uses are before the merge; the queue inherits our reference */
-    if (np_cas_acq_rel(&header->shared, &shared, shared | NP_QUEUED))
+    if (np_cas_acq_rel(&header->shared, &shared, shared | NP_QUEUED)) {
+        np_perturb(release_queued);
         np_batch_add(header, manner);
-    else
+    } else {
         release_shared(header, manner); /* tail call: the word changed under us */
+    }
 }
 
 /* The common release by another thread than the owner: nothing hangs on it, neither a death nor a
@@ -252,6 +266,7 @@ bool np_merge_one(struct neap_header *header, uint16_t owner)
          */
         np_store_relaxed(&header->local, 0);
         np_store_relaxed(&header->owner, NEAP_OWNER_NONE);
+        np_perturb(merge_unowned);
     }
     uint32_t shared = np_load_relaxed(&header->shared), merged; /* relaxed: the swap decides */
     do {

@@ -11,8 +11,10 @@
 
 #include "alloc/heap.h"
 #include "alloc/large.h"
+#include "alloc/trace.h"
 #include "base/check.h"
 #include "base/options.h"
+#include "base/perturb.h"
 #include "runtime/count.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
@@ -45,26 +47,42 @@ static enum np_dying list_for(const struct neap_type *type, uint32_t shared)
     return type->flags & NEAP_PROMPT ? NP_DYING_PROMPT : NP_DYING_USER;
 }
 
-/* ---- one object ---- */
+/* ---- one object. relaxed, all: nobody else can reach it; stale readers look at `shared` and
+ * `owner` only ---- */
 
-void np_object_free(struct neap_header *header)
+static void free_small(struct neap_header *header)
 {
-    /* relaxed, all: nobody else can reach it; stale readers look at `shared` and `owner` only */
     uint8_t gc = np_load_relaxed(&header->gc);
-    bool published = (np_load_relaxed(&header->shared) & NP_PUBLISHED) != 0;
-    if (np_unlikely(header->flags & NP_FLAG_LARGE)) {
-        bool tracked = (np_type_at(header->type)->traits & NP_TRAIT_SLOTS) != 0;
-        struct np_heap *heap = np_tls.heap;
-        np_store_relaxed(&header->type, 0);
-        np_large_free(header, published);
-        if (tracked && heap->credit < heap->credit_start)
-            heap->credit++; /* object.c took it */
-        return;
-    }
     np_store_relaxed(&header->type, 0);
     if (np_unlikely(gc & NP_GC_GENERATION))
         np_pool_note_reuse(np_tls.heap, np_pool_of(header));
     np_heap_give(np_tls.heap, header);
+}
+
+/* Large, traced or both. */
+static np_noinline void free_marked(struct neap_header *header)
+{
+    if (header->flags & NP_FLAG_TRACED)
+        np_trace_hooks.freed(header);
+    if (!(header->flags & NP_FLAG_LARGE)) {
+        free_small(header);
+        return;
+    }
+    bool published = (np_load_relaxed(&header->shared) & NP_PUBLISHED) != 0;
+    bool tracked = (np_type_at(header->type)->traits & NP_TRAIT_SLOTS) != 0;
+    struct np_heap *heap = np_tls.heap;
+    np_store_relaxed(&header->type, 0);
+    np_large_free(header, published);
+    if (tracked && heap->credit < heap->credit_start)
+        heap->credit++; /* object.c took it */
+}
+
+void np_object_free(struct neap_header *header)
+{
+    if (np_unlikely(header->flags & (NP_FLAG_LARGE | NP_FLAG_TRACED)))
+        free_marked(header);
+    else
+        free_small(header);
 }
 
 static void release_slot(struct neap_visitor *visitor, void **slot)
@@ -293,6 +311,7 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
 
 void np_death(struct neap_header *header)
 {
+    np_perturb(death);
     const struct neap_type *type = np_type_at(header->type);
     uint32_t shared =
         np_load_relaxed(&header->shared); /* relaxed: nobody else changes it any more */
@@ -315,6 +334,7 @@ void np_death(struct neap_header *header)
 
 void np_death_quiet(struct neap_header *header)
 {
+    np_perturb(death);
     const struct neap_type *type = np_type_at(header->type);
     if (np_unlikely(type->flags & NEAP_PEEKABLE) && np_grace_wanted(header, type)) {
         np_grace_add(header);

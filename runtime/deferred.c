@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "base/plant.h"
 #include "neap/discipline.h"
 #include "neap/status.h"
 #include "runtime/count.h"
@@ -140,7 +141,8 @@ void np_deferred_fold_local(struct np_local *local)
         int64_t cell = np_load_relaxed(&local->cells[i]); /* relaxed, all: ours, or stopped */
         if (cell == 0)
             continue;
-        np_fetch_add_relaxed(&entry_at(i)->sum, cell);
+        if (!np_planted(lose_deferred_count))
+            np_fetch_add_relaxed(&entry_at(i)->sum, cell);
         np_store_relaxed(&local->cells[i], 0);
     }
 }

@@ -12,6 +12,8 @@
 
 #include "alloc/pool.h"
 #include "base/options.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "runtime/death.h"
 #include "runtime/retire.h"
 #include "threads/clock.h"
@@ -39,7 +41,7 @@ static struct neap_header *detach_first(struct neap_header **list)
 static void advance(struct np_grace *grace)
 {
     if (grace->waiting != NULL) {
-        if (!np_clock_passed(NP_CLOCK_PEEK, grace->tag))
+        if (!np_clock_passed(NP_CLOCK_PEEK, grace->tag) && !np_planted(skip_peek_grace))
             return;
         while (grace->waiting != NULL) {
             struct neap_header *header = detach_first(&grace->waiting);
@@ -51,6 +53,7 @@ static void advance(struct np_grace *grace)
     if (grace->gathering != NULL) {
         np_store_relaxed(&grace->waiting, grace->gathering);
         np_store_relaxed(&grace->gathering, NULL);
+        np_perturb(grace_tag);
         grace->tag = np_clock_tag(NP_CLOCK_PEEK);
         np_clock_ask(NP_CLOCK_PEEK, grace->tag);
     }

@@ -16,11 +16,13 @@
 #include "alloc/stats.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "neap/thread.h"
 #include "runtime/batch.h"
 #include "runtime/death.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
+#include "runtime/table.h"
 #include "runtime/usage.h"
 #include "threads/blocking.h"
 #include "threads/safepoint.h"
@@ -99,7 +101,9 @@ static uint64_t tick(uint64_t *since_ns)
     next_ns = decay_ns < next_ns ? decay_ns : next_ns;
     serve_sleepers();
     np_grace_poll(np_tls.local);
-    if (np_grace_bytes() > 0)
+    while (np_table_serve())
+        np_quiescent_point(np_tls.thread);
+    if (np_grace_bytes() > 0 || np_table_wants_service())
         next_ns = STEP_NS;
     return next_ns < STEP_NS ? STEP_NS : next_ns;
 }
@@ -120,6 +124,7 @@ static void *helper_routine(void *arg)
         /* [MM-helper-2] seq_cst: idle is visible before the word is looked at again in np_os_wait
          */
         np_store_seq_cst(&helper.idle, next_ns > 20 * (uint64_t)STEP_NS);
+        np_perturb(helper_idle);
         np_blocking_enter(np_tls.thread);
         np_os_wait(&helper.word, seen, next_ns);
         np_blocking_leave(np_tls.thread);

@@ -13,6 +13,8 @@
 #include "runtime/owner.h"
 
 #include "base/check.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "neap/discipline.h"
 #include "runtime/count.h"
 #include "runtime/deferred.h"
@@ -29,6 +31,9 @@ static bool is_exclusive(const struct neap_header *header)
 
 static void give_away(struct neap_header *header)
 {
+    np_perturb(hand_over);
+    if (np_planted(adopt_by_stores))
+        np_store_relaxed(&header->shared, (uint32_t)(NP_MERGED + NP_SHARED_ONE));
     /* [MM-hand-1] release: what the giver wrote is the taker's; pairs with the acquire of adopting
      */
     np_store_release(&header->owner, (uint16_t)NEAP_OWNER_HANDED);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "neap/block.h"
 #include "runtime/local.h"
+#include "runtime/map.h"
 #include "threads/clock.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -44,15 +45,38 @@ static void free_all(void **list)
         unsigned kind;
         void *block = detach_first(list, &kind);
         np_fetch_add_relaxed(&waiting_bytes, -neap_usable_size(block)); /* relaxed: a gauge */
-        np_assert(kind == NP_RETIRED_BLOCK);
-        neap_free(block);
+        if (kind == NP_RETIRED_ENTRY)
+            np_map_entry_free(block);
+        else
+            neap_free(block);
     }
+}
+
+static uint32_t holds; /* (x) readers that the clock does not see */
+
+void np_retire_hold(void)
+{
+    /* [MM-retire-1] acq_rel: after an is_held that saw no hold, and so after the unlinking */
+    np_fetch_add_acq_rel(&holds, 1);
+}
+
+void np_retire_unhold(void)
+{
+    /* [MM-retire-1] release: the reader is through; pairs with is_held */
+    np_fetch_sub_release(&holds, 1);
+}
+
+static bool is_held(void)
+{
+    /* [MM-retire-1] acq_rel: a hold that comes later in this word's order sees what was unlinked
+     * before; those that came earlier are over if it reads 0 */
+    return np_fetch_add_acq_rel(&holds, 0) != 0;
 }
 
 static void advance(struct np_retire_lists *lists)
 {
     if (lists->waiting != NULL) {
-        if (!np_clock_passed(NP_CLOCK_OPERATION, lists->tag))
+        if (!np_clock_passed(NP_CLOCK_OPERATION, lists->tag) || is_held())
             return;
         free_all(&lists->waiting);
     }

@@ -40,6 +40,11 @@ void np_retire_poll(struct np_local *local);
 /* The thread leaves or blocks. */
 void np_retire_abandon(struct np_local *local);
 
+/* A reader that the operation clock does not see begins and ends: nothing is freed that became
+ * retired before it ended. Any thread. */
+void np_retire_hold(void);
+void np_retire_unhold(void);
+
 /* Bytes of blocks that wait, in the whole process; a hint. */
 size_t np_retire_bytes(void);
 

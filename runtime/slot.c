@@ -12,6 +12,8 @@
 
 #include "alloc/pool.h"
 #include "base/check.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "runtime/count.h"
 #include "runtime/usage.h"
 
@@ -96,7 +98,8 @@ static void *replace(void **slot, const void *value)
 void neap_slot_set(void *slot, const void *value)
 {
     check_kind(slot, NEAP_SLOT_PLAIN, "neap_set");
-    neap_retain_inline(value);
+    if (!np_planted(skip_retain))
+        neap_retain_inline(value);
     neap_release_inline(replace(slot, value));
 }
 
@@ -149,12 +152,14 @@ static np_noinline void *load_otherwise(void *slot)
             np_retain(header);
             return value;
         }
+        np_perturb(slot_read);
         if (!np_try_retain(header)) {
             np_spin_hint();
             continue;
         }
+        np_perturb(slot_counted);
         /* [MM-slot-1] acquire: with the reference held, equal means it is the slot's object */
-        if (np_likely(np_load_acquire((void **)slot) == value))
+        if (np_likely(np_load_acquire((void **)slot) == value) || np_planted(skip_recheck))
             return value;
         np_release(header, NP_QUIET);
     }
@@ -185,10 +190,14 @@ void *neap_slot_load(void *slot)
         neap_retain_inline(value);
         return value;
     }
+    np_perturb(slot_read);
     if (np_unlikely(owner > NEAP_OWNER_LAST || !np_try_retain_shared(header)))
         return load_otherwise(slot);
+    np_perturb(slot_counted);
     /* [MM-slot-1] acquire: as in load_otherwise */
-    return np_likely(np_load_acquire((void **)slot) == value) ? value : load_after(slot, header);
+    if (np_likely(np_load_acquire((void **)slot) == value) || np_planted(skip_recheck))
+        return value;
+    return load_after(slot, header);
 }
 
 void *neap_slot_exchange(void *slot, const void *value)
@@ -200,8 +209,10 @@ void *neap_slot_exchange(void *slot, const void *value)
         np_usage_check("neap_exchange");
     }
     retain_published(value);
+    np_perturb(slot_published);
     /* [MM-slot-1] acq_rel: publishes value's content and count; we see the old object's */
     void *old = np_exchange_acq_rel((void **)slot, (void *)(uintptr_t)value);
+    np_perturb(slot_stored);
     if (old != NULL && !is_own(old))
         np_publish(neap_header_of(old));
     return old;

@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "neap/block.h"
 
 enum { STRIPES = 64, FIRST_BUCKETS = 16 };
@@ -78,7 +80,9 @@ bool np_watch_add(struct np_watcher *watcher, enum np_watch_kind kind, const voi
     if (entered) {
         /* [MM-try-1] release: upgraders see the object as the caller does; from here on its death
          * goes through an atomic transition and then through the table */
-        np_fetch_or_release(&header->shared, NP_PUBLISHED | NP_HAS_WEAK);
+        np_fetch_or_release(&header->shared,
+                            np_planted(lose_weak_bit) ? NP_PUBLISHED : NP_PUBLISHED | NP_HAS_WEAK);
+        np_perturb(watch_added);
         /* [MM-weak-1] release: pairs with the acquire in neap_weak_get */
         np_store_release(&watcher->target, (void *)(uintptr_t)object);
         np_list_push_back(bucket_of(stripe, watcher->key), &watcher->link);

@@ -8,6 +8,7 @@
 #include "runtime/weak.h"
 
 #include "base/check.h"
+#include "base/perturb.h"
 #include "neap/weak.h"
 #include "runtime/count.h"
 #include "runtime/pending.h"
@@ -63,8 +64,10 @@ void *neap_weak_get(struct neap_weak *weak)
     np_usage_check("neap_weak_get");
     /* [MM-weak-1] acquire: pairs with the release in np_watch_add */
     void *object = np_load_acquire(&weak->watcher.target);
+    np_perturb(weak_read);
     if (object == NULL || !np_try_retain(neap_header_of(object)))
         return NULL;
+    np_perturb(weak_counted);
     /* [MM-weak-2] acquire: cleared and reused in between? pairs with the release in
      * np_watch_remove_locked */
     if (np_load_acquire(&weak->watcher.target) == object)
@@ -89,6 +92,7 @@ static void run_callback(struct np_pending_item *item)
 void np_weak_clear(struct neap_header *header, struct np_list *callbacks)
 {
     void *object = np_object_of(header);
+    np_perturb(weak_clear);
     struct np_watch_stripe *stripe = np_watch_lock((uintptr_t)object);
     struct np_list *chain = np_watch_chain_locked(stripe, (uintptr_t)object);
     if (chain != NULL) {

@@ -14,9 +14,12 @@
  */
 #include "threads/blocking.h"
 
+#include "base/event.h"
+#include "base/os.h"
 #include <sched.h>
 
 #include "base/check.h"
+#include "base/perturb.h"
 #include "threads/clock.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
@@ -29,6 +32,7 @@ void np_blocking_enter(struct np_thread *thread)
     if (np_unlikely(thread->blocking_depth++ > 0))
         return;
     np_thread_hooks.before_blocking(thread);
+    thread->blocked_ns = np_event_is_wanted() ? np_os_now_ns() : 0;
     np_word_leave(thread, NP_BLOCKING, true);
     np_tls_become_nobody();
 }
@@ -41,6 +45,7 @@ void np_blocking_leave(struct np_thread *thread)
     np_word_enter(thread);
     np_clock_note_both(thread);
     np_tls_become(thread);
+    np_event_tell(NP_EVENT_BLOCKING, thread->blocked_ns, 0, 0, 0);
 }
 
 /* ---- parking ---- */
@@ -126,6 +131,7 @@ bool np_thread_claim(struct np_thread *thread)
     }
     if (running)
         np_tls.thread->claims++;
+    np_perturb(claimed);
     return true;
 }
 
@@ -166,6 +172,7 @@ void np_thread_unclaim(struct np_thread *thread)
     bool running = is_running();
     for (;;) {
         uint32_t before = drop_claim(thread);
+        np_perturb(unclaimed);
         if (running)
             np_tls.thread->claims--;
         if (np_world_is_stopped())

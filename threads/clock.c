@@ -21,6 +21,7 @@
  */
 #include "threads/clock.h"
 
+#include "base/perturb.h"
 #include "threads/word.h"
 
 static struct {
@@ -38,6 +39,7 @@ void np_clock_note(struct np_thread *thread, enum np_clock clock)
 {
     /* [MM-clock-1] seq_cst: after the thread's change of the word, before all that it does next */
     uint64_t epoch = np_load_seq_cst(&clocks[clock].epoch);
+    np_perturb(clock_noted);
     /* [MM-clock-2] release: what the thread did before this point is over; pairs with the acquire
      * in scan */
     np_store_release(&thread->clock_seen[clock], epoch);
@@ -65,6 +67,7 @@ static uint64_t scan(enum np_clock clock)
         struct np_thread *thread = np_thread_at((uint16_t)id);
         if (is_exempt(np_word_state(np_word_load(thread)), clock))
             continue;
+        np_perturb(clock_scan);
         uint64_t seen = np_load_acquire(&thread->clock_seen[clock]); /* [MM-clock-2] */
         if (seen < least)
             least = seen;

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "threads/blocking.h"
 #include "threads/stop_stats.h"
 #include "threads/turnstile.h"
@@ -71,6 +72,7 @@ void np_handshake(void (*function)(struct np_thread *thread, void *arg), void *a
             continue;
         np_fetch_add_relaxed(&handshake.pending, 1); /* relaxed: the token publishes it */
         np_thread_request(thread, NP_REQUEST_HANDSHAKE);
+        np_perturb(handshake);
         if (np_thread_claim(thread)) {
             np_handshake_serve(thread);
             np_thread_unclaim(thread);

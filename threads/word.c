@@ -5,6 +5,7 @@
 #include "threads/word.h"
 
 #include "base/os.h"
+#include "base/perturb.h"
 #include "threads/handshake.h"
 #include "threads/stop.h"
 #include "threads/watchdog.h"
@@ -28,6 +29,7 @@ np_noinline bool np_word_try_leave(struct np_thread *thread, enum np_thread_stat
 {
     np_assert(thread == np_tls.thread && thread->claims == 0 && np_tls.operation == 0);
     publish(thread, state);
+    np_perturb(word_left);
     /* [MM-look-1] seq_cst: after the change of the word in the total order; its acquire keeps the
      * queues' reads behind it. So the state is published before the queues are read; pairs with the
      * full barrier of np_queue_push before the sender's np_thread_claim */
@@ -76,6 +78,7 @@ void np_word_wake(void)
 void np_word_enter(struct np_thread *thread)
 {
     uint32_t word = np_load_relaxed(&thread->state); /* relaxed: np_word_change decides */
+    np_perturb(word_enter);
     for (;;) {
         if ((word & NP_WORD_SUSPENDS) == 0) {
             /* AGAIN goes too: this thread looks at its queues itself */

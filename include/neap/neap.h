@@ -19,10 +19,13 @@
 #include <neap/block.h>
 #include <neap/string.h>
 #include <neap/list.h>
+#include <neap/map.h>
 #include <neap/scope.h>
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+#include <neap/trace.h>
+#include <neap/profile.h>
 #include <neap/stops.h>
 
 #endif

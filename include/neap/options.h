@@ -62,7 +62,18 @@
       "fault injection: the n-th allocation from now fails, once; 0: none") \
     X(guard_sample, 0, 0, UINT64_MAX, \
       "one in so many refills of untyped blocks gives one that ends at a page nobody may touch; " \
-      "0: none (1000 in debug builds)")
+      "0: none (1000 in debug builds)") \
+    X(perturb, 0, 0, UINT64_MAX, \
+      "SEED:RATE: RATE of 1,000 passes through a window of a lock-free protocol wait there; " \
+      "debug " \
+      "builds only") \
+    X(one_block_pools, 0, 0, 1, \
+      "1: a pool has one block, so that pools fill, empty and change hands all the time; for " \
+      "tests") \
+    X(eager_grace, 0, 0, 1, \
+      "1: every stop point asks for grace periods and uses what has passed at once; for tests") \
+    X(eager_collect, 0, 0, 1, \
+      "1: every allocation is a slow path and collects, generation after generation; for tests")
 
 struct neap_options {
     size_t

@@ -38,6 +38,13 @@ NEAP_PUBLIC void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats
  * refs: none | user code: no | point: none | threads: any | fails: status */
 NEAP_PUBLIC int neap_stats_write_json(FILE *out);
 
+/* Statistics, stops and collections as metrics: OpenMetrics 1.0, and the older text format 0.0.4
+ * that Prometheus takes where it is not asked for the other. NEAP_OK or NEAP_EIO.
+ * refs: none | user code: no | point: none | threads: any | fails: status */
+NEAP_PUBLIC int neap_metrics_write(FILE *out);
+/* refs: none | user code: no | point: none | threads: any | fails: status */
+NEAP_PUBLIC int neap_metrics_write_prometheus(FILE *out);
+
 #ifdef __cplusplus
 }
 #endif

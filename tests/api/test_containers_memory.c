@@ -68,6 +68,35 @@ static void use_lists(void)
     neap_release(list);
 }
 
+static bool count_entry(struct neap_string *key, void *value, void *arg)
+{
+    wrong += !neap_string_equal(key, value);
+    ++*(size_t *)arg;
+    return true;
+}
+
+static void use_maps(void)
+{
+    struct neap_map *map = had(neap_map_new());
+    size_t count = 0, shown = 0;
+    for (int i = 0; map != NULL && i < 10 * ELEMENTS; i++) {
+        struct neap_string *key = had(neap_string_format("%d", i));
+        struct neap_string *value = had(neap_string_format("%d", i));
+        if (key != NULL && value != NULL && done_well(neap_map_set(map, key, value)))
+            count++;
+        if (i % 5 == 0 && key != NULL && neap_map_remove(map, key))
+            count--;
+        wrong += neap_map_count(map) != count;
+        neap_release(key);
+        neap_release(value);
+    }
+    if (map != NULL) {
+        neap_map_each(map, count_entry, &shown);
+        wrong += shown != count;
+    }
+    neap_release(map);
+}
+
 /* What is still alive at the end of a run in which allocation `nth` failed. */
 static size_t run(uint64_t nth)
 {
@@ -82,6 +111,7 @@ static size_t run(uint64_t nth)
     }
     use_strings();
     use_lists();
+    use_maps();
     struct neap_leaks *leaks = NULL;
     size_t alive = neap_shutdown(&leaks);
     if (alive != 0)

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,6 +97,53 @@ static void slot_example(void)
     neap_release(only);
     is_int(nodes_gone, 2, "slot.h: the node and what it held are gone");
     neap_release(list);
+}
+
+/* ---- <neap/trace.h> ---- */
+
+static void run_the_suspect(void)
+{
+    neap_release(neap_new(node));
+}
+
+static void trace_example(void)
+{
+    neap_trace_start(1, 0);
+    struct neap_snapshot *before = neap_trace_snapshot();
+    run_the_suspect();
+    struct neap_snapshot *after = neap_trace_snapshot();
+    struct neap_trace_stats *stats;
+    if (neap_snapshot_compare(after, before, NEAP_TRACE_BY_LINE, &stats) == NEAP_OK)
+        neap_trace_stats_print(stats, 10, stderr);
+    is_int(stats->count, 1, "trace.h: one line has allocated");
+    neap_trace_stats_free(stats);
+    neap_snapshot_free(before);
+    neap_snapshot_free(after);
+    neap_trace_stop();
+}
+
+/* ---- <neap/profile.h> ---- */
+
+static void serve(void)
+{
+    neap_release(neap_new(node));
+}
+
+static void profile_example(void)
+{
+    char folder[] = "/tmp/neap-examples-XXXXXX", before[4096];
+    if (mkdtemp(folder) == NULL || getcwd(before, sizeof before) == NULL || chdir(folder) != 0)
+        bail("no folder for the files");
+    neap_heap_snapshot_write("heap.heapsnapshot");
+    neap_trace_start(1, 512 << 10);
+    serve();
+    neap_pprof_write("profile.pb.gz");
+    neap_collapsed_write("profile.txt");
+    neap_trace_stop();
+    int removed = unlink("heap.heapsnapshot") + unlink("profile.pb.gz") + unlink("profile.txt");
+    is_int(removed, 0, "profile.h: three files are written");
+    if (chdir(before) != 0 || rmdir(folder) != 0)
+        bail("the folder stays");
 }
 
 /* ---- <neap/list.h> ---- */
@@ -255,6 +303,24 @@ static void string_example(void)
     neap_release(name);
 }
 
+/* ---- <neap/map.h> ---- */
+
+static void map_example(void)
+{
+    struct neap_string *name = neap_string_from("north");
+    struct route *route = neap_new(route);
+    struct neap_map *routes = neap_map_new();
+    neap_map_set(routes, name, route);
+    struct route *found = neap_map_get(routes, name);
+    ok(found == route, "map.h: what was put in is found");
+    neap_map_remove(routes, name);
+    is_int(neap_map_count(routes), 0, "map.h: and taken out");
+    neap_release(found);
+    neap_release(routes);
+    neap_release(route);
+    neap_release(name);
+}
+
 /* ---- <neap/scope.h> ---- */
 
 static bool start(struct session *session)
@@ -303,6 +369,8 @@ static int runtime_example(void)
     object_example();
     slot_example();
     list_example();
+    trace_example();
+    profile_example();
     discipline_example();
     run_thread_example();
     wait_example();
@@ -310,6 +378,7 @@ static int runtime_example(void)
     lock_example();
     string_example();
     scope_example();
+    map_example();
     struct neap_leaks *leaks;
     if (neap_shutdown(&leaks) != 0)
         neap_leaks_print(leaks, stderr);

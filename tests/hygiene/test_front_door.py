@@ -8,7 +8,7 @@ from tap import SOURCE, done, ok, run, scratch, write
 door = os.path.join(SOURCE, "run")
 status, usage = run([door])
 ok(status == 0, "no argument: status 0")
-for command in ("demo", "test", "bench", "check", "stress"):
+for command in ("demo", "test", "bench", "check", "stress", "fuzz", "models", "soak", "coverage"):
     ok(f"\n  {command}" in usage, f"lists {command}", usage)
 ok("docs" not in usage, "lists nothing that is not there", usage)
 ok(run([door, "help"]) == (0, usage), "help says the same")

@@ -193,19 +193,27 @@ void act_clear(struct worker *worker)
     edge_exchange(board, slot, NULL);
 }
 
-/* Everybody at the same few places: short lives, many hands. */
+/* Everybody at the same few places: short lives, many hands. Each place has objects of its own, and
+ * a load gives out no other. */
 void act_fight(struct worker *worker)
 {
-    struct node *board = shared.boards[0];
     for (int i = 0; i < 16; i++) {
-        uint32_t slot = BOARD_FIRST + roll(worker, 2);
+        uint32_t slot = BOARD_FIRST + roll(worker, FIGHT_SLOTS);
         if (roll(worker, 3) > 0) {
-            struct node *object = edge_load(board, slot);
-            if (object != NULL)
-                hand_give(object);
+            struct node *object = edge_load(shared.fight_board, slot);
+            if (object == NULL)
+                continue;
+            if (records[object->head.id].home != slot)
+                story_lie(object->head.id, 0,
+                          "a load from place %u gives out object %u, which was "
+                          "never there",
+                          slot, object->head.id);
+            hand_give(object);
         } else {
             struct node *object = make_any(worker);
-            edge_exchange(board, slot, object);
+            if (object != NULL)
+                records[object->head.id].home = slot;
+            edge_exchange(shared.fight_board, slot, object);
             if (object != NULL)
                 hand_give(object);
         }
@@ -338,6 +346,7 @@ void actions_begin(void)
     for (unsigned i = 0; i < BOARDS; i++)
         shared.boards[i] = object_make(BIG, BOARD_SLOTS);
     shared.peek_board = object_make(BIG, PEEK_SLOTS);
+    shared.fight_board = object_make(BIG, FIGHT_SLOTS);
     limbo = object_make(BIG, 16);
     if (shared.boards[BOARDS - 1] == NULL || shared.peek_board == NULL || limbo == NULL)
         story_lie(0, 0, "no memory for the boards");
@@ -354,6 +363,7 @@ void actions_drop(void)
     for (unsigned i = 0; i < BOARDS; i++)
         clear_board(shared.boards[i]);
     clear_board(shared.peek_board);
+    clear_board(shared.fight_board);
     clear_board(limbo);
     for (unsigned i = 0; i < MAIL; i++) {
         if (shared.mail[i] != NULL)
@@ -372,6 +382,7 @@ void actions_end(void)
     for (unsigned i = 0; i < BOARDS; i++)
         hand_give(shared.boards[i]);
     hand_give(shared.peek_board);
+    hand_give(shared.fight_board);
     hand_give(limbo);
     limbo = NULL;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What does not keep an object alive: peeks, weak references, callbacks, cleanups. */
+#include <sched.h>
+
 #include "tools/stress/hands.h"
 #include "tools/stress/story.h"
 
@@ -16,6 +18,15 @@ void act_peek_publish(struct worker *worker)
         keep(worker, object);
 }
 
+static void check_peeked(const struct node *object)
+{
+    uint32_t id = object->head.id;
+    if (id == 0 || id >= RECORDS || records[id].object != object ||
+        atomic_load(&records[id].state) != ALIVE)
+        story_lie(id < RECORDS ? id : 0, 0, "peek: %p is not a living object",
+                  (const void *)object);
+}
+
 void act_peek(struct worker *worker)
 {
     for (int i = 0; i < 8; i++) {
@@ -23,10 +34,11 @@ void act_peek(struct worker *worker)
         struct node *object = neap_peek(object_slot(shared.peek_board, slot));
         if (object == NULL)
             continue;
-        uint32_t id = object->head.id;
-        if (id == 0 || id >= RECORDS || records[id].object != object ||
-            atomic_load(&records[id].state) != ALIVE)
-            story_lie(id < RECORDS ? id : 0, 0, "peek: %p is not a living object", (void *)object);
+        check_peeked(object);
+        if (roll(worker, 4) == 0) { /* no quiescent point: it stays readable */
+            sched_yield();
+            check_peeked(object);
+        }
         struct node *kept = neap_try_retain(object);
         if (kept == NULL)
             continue;

@@ -10,13 +10,13 @@
 #include "tests/random.h"
 #include "tools/stress/actions.h"
 
-enum { BOARD_SLOTS = 60, BOARD_FIRST = 4, PEEK_SLOTS = 16, IMMORTALS_MOST = 40 };
+enum { BOARD_SLOTS = 60, BOARD_FIRST = 4, PEEK_SLOTS = 16, FIGHT_SLOTS = 4, IMMORTALS_MOST = 40 };
 
 /* Boards: (c), their slots any thread's. The rest under the lock, which is taken by
  * neap_mutex_lock. */
 extern struct shared {
     pthread_mutex_t lock;
-    struct node *boards[BOARDS], *peek_board;
+    struct node *boards[BOARDS], *peek_board, *fight_board;
     struct node *mail[MAIL];
     struct block blocks[MAIL];
     struct weak_entry weaks[SHARED_WEAKS];

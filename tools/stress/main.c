@@ -132,7 +132,12 @@ static uint64_t collections(void)
 static void start_runtime(void)
 {
     struct neap_options options = NEAP_OPTIONS_INIT;
+    options.perturb = wanted.perturb == 0 ? 0 : stress_seed << 32 | wanted.perturb;
     int status = neap_init(&options);
+    if (status == NEAP_EINVAL && wanted.perturb != 0) { /* this build has no points to perturb */
+        wanted.perturb = options.perturb = 0;
+        status = neap_init(&options);
+    }
     if (status != NEAP_OK) {
         fprintf(stderr, "neap-stress: neap_init: %s\n", neap_strerror(status));
         exit(2);
@@ -143,7 +148,7 @@ static void run_mix(double seconds)
 {
     double start = now(), end = start + seconds;
     uint64_t done = 0, collected;
-    unsigned long looks = verify_looks, died = atomic_load(&disposals);
+    unsigned long looks = atomic_load(&verify_looks), died = atomic_load(&disposals);
     start_runtime();
     stress_revives = mix->revives;
     for (unsigned i = 0; i < wanted.threads; i++)
@@ -169,7 +174,7 @@ static void run_mix(double seconds)
     printf("%-17s %u threads, %.1f s, %" PRIu64 " actions (%.0f/s), %" PRIu64
            " collections, %lu disposals, %lu looks, no lie\n",
            mix->name, wanted.threads, took, done, (double)done / took, collected,
-           atomic_load(&disposals) - died, verify_looks - looks);
+           atomic_load(&disposals) - died, atomic_load(&verify_looks) - looks);
     fflush(stdout);
 }
 
@@ -181,7 +186,7 @@ static void *watch(void *unused)
     uint64_t before = 0;
     for (unsigned still = 0; still < STANDSTILL_SECONDS;) {
         sleep(1);
-        uint64_t count = story_count() + verify_looks;
+        uint64_t count = story_count() + atomic_load(&verify_looks);
         still = count == before ? still + 1 : 0;
         before = count;
     }
@@ -244,10 +249,13 @@ int main(int count, char **arguments)
     read_arguments(count, arguments);
     printf("seed %" PRIu64 "\n", stress_seed);
     fflush(stdout);
+    const char *options = getenv("NEAP_OPTIONS");
     snprintf(wanted.repeat, sizeof wanted.repeat,
-             "%s --seed %" PRIu64 " --threads %u --round %u "
-             "--perturb %" PRIu64 " --mix ",
-             arguments[0], stress_seed, wanted.threads, wanted.round_ms, wanted.perturb);
+             "%s%s%s%s --seed %" PRIu64 " --threads %u --round %u --perturb %" PRIu64 "%s%s --mix ",
+             options != NULL ? "NEAP_OPTIONS=" : "", options != NULL ? options : "",
+             options != NULL ? " " : "", arguments[0], stress_seed, wanted.threads, wanted.round_ms,
+             wanted.perturb, wanted.without != NULL ? " --without " : "",
+             wanted.without != NULL ? wanted.without : "");
     size_t fixed = strlen(wanted.repeat);
     story_begin(wanted.repeat);
     pthread_t watcher;

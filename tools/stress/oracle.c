@@ -19,8 +19,8 @@ atomic_ulong revivals, disposals;
 struct node *limbo;
 
 static pthread_mutex_t id_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t *free_ids; /* (L) */
-static uint32_t free_id_count;
+static uint32_t *free_ids;             /* (L) */
+static _Atomic uint32_t free_id_count; /* (L) written; read as a hint */
 static __thread uint32_t own_ids[IDS_AT_ONCE], own_id_count;
 
 static pthread_mutex_t stripes[STRIPES] = {[0 ... STRIPES - 1] = PTHREAD_MUTEX_INITIALIZER};
@@ -115,7 +115,7 @@ void records_forget(void)
 
 uint32_t records_free(void)
 {
-    return __atomic_load_n(&free_id_count, __ATOMIC_RELAXED);
+    return atomic_load_explicit(&free_id_count, memory_order_relaxed);
 }
 
 /* ---- slots ---- */
@@ -270,6 +270,7 @@ struct node *object_make(enum kind kind, uint32_t more)
     record->serial = serial;
     record->object = object;
     record->immortal = false;
+    record->home = 0;
     atomic_store_explicit(&record->deferred, false, memory_order_relaxed);
     record->edge_count = slots_of(object, more);
     record->edges = record->edge_count <= INLINE_EDGES

@@ -72,6 +72,7 @@ struct record {
     struct node *object;   /* (c) */
     bool immortal;         /* (q) written under a lock */
     _Atomic bool deferred; /* (x) was deferred at some time */
+    uint32_t home;         /* (c) the one slot it was made for, or 0 */
     bool reached;          /* (q) */
 };
 

@@ -13,7 +13,7 @@
 
 enum { PATIENCE = 200, PAUSE_US = 10000, GARBAGE_ROUNDS = 50, SLACK_BYTES = 6 << 20 };
 
-unsigned long verify_alive, verify_looks;
+atomic_ulong verify_looks;
 static uint32_t *stack;
 static size_t base_objects, base_heap_bytes;
 
@@ -124,7 +124,6 @@ static void expect_dead(void)
     for (unsigned look = 0; look < PATIENCE; look++) {
         size_t reached = reach();
         undead = find_undead();
-        verify_alive = reached;
         expected = base_objects + reached + (size_t)atomic_load(&weaks_alive);
         counted = objects_now();
         if (undead == 0 && counted == expected)
@@ -207,5 +206,5 @@ void verify_quiet(struct worker *workers, unsigned count, bool all_gone)
     if (all_gone)
         expect_memory_back();
     recycle();
-    verify_looks++;
+    atomic_fetch_add(&verify_looks, 1);
 }

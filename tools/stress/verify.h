@@ -15,7 +15,7 @@ void verify_begin(void);
  * differ. all_gone: the workers have dropped all and left; memory must have gone back too. */
 void verify_quiet(struct worker *workers, unsigned count, bool all_gone);
 
-/* For the report: alive at the last look, looks taken. */
-extern unsigned long verify_alive, verify_looks;
+/* Looks taken. */
+extern atomic_ulong verify_looks;
 
 #endif
