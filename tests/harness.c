@@ -100,6 +100,14 @@ static void *start_together(void *arg)
     return NULL;
 }
 
+void harness_await(const int *counter, int wanted)
+{
+    for (int i = 0; i < 100000 && __atomic_load_n(counter, __ATOMIC_RELAXED) != wanted; i++) {
+        NEAP_BLOCKED(sched_yield());
+        neap_safepoint();
+    }
+}
+
 void harness_run(unsigned count, void (*run)(void *arg, unsigned index), void *arg)
 {
     pthread_t threads[MOST_THREADS];

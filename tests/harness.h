@@ -34,6 +34,10 @@ void harness_begin(void);
  * counts disposals. */
 void harness_calm(void);
 
+/* Polls until the counter is what it should be, or for very long: where a storm's collection, on
+ * another thread, may have been first to find what was dropped. */
+void harness_await(const int *counter, int wanted);
+
 /* Ends the storm and the runtime; one point: nothing is alive (the leak report as remark if
  * something is). Returns done(). */
 int harness_end(void);

@@ -110,7 +110,8 @@ static void cycle(void)
     is_int(neap_collect(2), 0, "a channel that holds what holds it lives while it is held");
     is_int(alive, 1, "with its messages");
     neap_release(channel);
-    ok(neap_collect(2) >= 2, "and is found when it is not");
+    (void)neap_collect(2); /* finds it, if no other collection was first */
+    harness_await(&alive, 0);
     is_int(alive, 0, "messages and all");
 }
 

@@ -137,6 +137,7 @@ static void cycles(void)
     is_int(id_of(object, "e"), 4, "whole");
     neap_release(object);
     (void)neap_collect(2); /* finds it, if no other collection was first */
+    harness_await(&alive, 0);
     is_int(alive, 0, "and is found when it is not, with its values");
 }
 

@@ -221,7 +221,8 @@ static void cycles(void)
     is_int(neap_collect(2), 0, "a map that is held, and holds what holds it");
     is_int(id_of(map, key), 1, "keeps it");
     neap_release(map);
-    ok(neap_collect(2) >= 2, "is found when it is not held any more");
+    (void)neap_collect(2); /* finds it, if no other collection was first */
+    harness_await(&disposed, 1);
     is_int(disposed, 1, "and dies with it");
     is_int(settled_count(key), 1, "and gives its keys back");
     neap_release(key);
