@@ -183,6 +183,17 @@ void np_heap_recycle(struct np_heap *heap, struct np_pool *pool, void *block)
 
 /* ---- filling ---- */
 
+/* Pools give blocks in the order of memory, and a magazine hands out the last one first: turned
+ * round, objects made one after the other lie one behind the other. */
+static void turn_round(void **blocks, unsigned count)
+{
+    for (unsigned i = 0; i < count / 2; i++) {
+        void *block = blocks[i];
+        blocks[i] = blocks[count - 1 - i];
+        blocks[count - 1 - i] = block;
+    }
+}
+
 static unsigned take_from_pools(struct np_heap *heap, unsigned class_index, void **blocks,
                                 unsigned want)
 {
@@ -234,6 +245,7 @@ static unsigned fill(struct np_heap *heap, unsigned class_index)
         return 0;
     np_count_add(&heap->own->taken[class_index], (int64_t)count);
     magazine->first = blocks[0];
+    turn_round(blocks + 1, count - 1);
     blocks[0] = NULL;
     np_store_relaxed(&magazine->rest, magazine->bottom + count); /* relaxed: statistics */
     if (np_size_classes[class_index].is_tracked)

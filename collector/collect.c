@@ -13,15 +13,17 @@
  *   known live  stopped  trace.c         what immortal objects reach is passed over by counting
  *   count       stopped  count.c         counts minus references from inside, in side words
  *   trace       stopped  trace.c         restore what is reachable from what is held from outside
- *   weak, part  stopped  garbage.c       clear weak references, condemn; what needs user code is
- * held promote     stopped  universe.c      lists of young and middle pools START
+ *   weak, part  stopped  garbage.c       clear weak references, condemn, hold for user code
+ *   promote     stopped  universe.c      lists of young and middle pools
+ *   START
  *     v
  *   clean       running                  side words back to zero; collector.lock is given up
  *   sweep       running  garbage.c       plain garbage: release what leaves the set, free it
  *   finalize    running, user code       callbacks, finalizers      } at once in neap_collect, else
- *   recheck     lock, handshake, STOP    the held set only          } as a pending item, on
- * whichever dispose     running, user code       dispose, release, free     } thread reaches a
- * quiescent point
+ *   recheck     lock, handshake, STOP    the held set only          } as a pending item, on the
+ *   dispose     running, user code       dispose, release, free     } first thread that may
+ *
+ * Before all that a heap in debt collects alone (confined.h), which may make the rest unnecessary.
  *
  * No user code runs in a stopped world, under the lock, or inside an allocation. Sets with
  * published peekable members wait on `waiting` for their peek grace period; each automatic
@@ -31,6 +33,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 
 #include "alloc/heap.h"
 #include "base/check.h"
@@ -39,15 +42,18 @@
 #include "base/perturb.h"
 #include "collector/audit.h"
 #include "collector/collect.h"
+#include "collector/confined.h"
 #include "collector/count.h"
 #include "collector/crew.h"
 #include "collector/events.h"
 #include "collector/garbage.h"
 #include "collector/known.h"
 #include "collector/pacing.h"
+#include "collector/phases.h"
 #include "collector/plan.h"
 #include "collector/report.h"
 #include "collector/saved.h"
+#include "collector/scan.h"
 #include "collector/trace.h"
 #include "collector/verify.h"
 #include "neap/gc.h"
@@ -79,7 +85,7 @@ int np_collector_init(void)
     np_pacing_init();
     np_report_init();
     if (np_side_init() == 0 && np_universe_init() == 0 && np_plan_init() == 0 &&
-        np_trace_init(STACK_ENTRIES) == 0 && np_known_init() == 0) {
+        np_trace_init(STACK_ENTRIES) == 0 && np_scan_init() == 0 && np_known_init() == 0) {
         np_count_init();
         return 0;
     }
@@ -90,9 +96,11 @@ int np_collector_init(void)
 void np_collector_fini(void)
 {
     np_crew_fini();
+    np_confined_fini();
     np_known_fini();
     np_count_fini();
     np_events_fini();
+    np_scan_fini();
     np_trace_fini();
     np_plan_fini();
     np_universe_fini();
@@ -111,6 +119,14 @@ void np_collect_lock(const char *call)
     np_quiescent_point(np_tls.thread);
     np_lock_parked(&collector.lock);
     np_store_relaxed(&collector.walker, np_tls.thread); /* relaxed: read by this thread alone */
+}
+
+bool np_collect_trylock(void)
+{
+    if (pthread_mutex_trylock(&collector.lock) != 0)
+        return false;
+    np_store_relaxed(&collector.walker, np_tls.thread); /* relaxed: read by this thread alone */
+    return true;
 }
 
 void np_collect_unlock(void)
@@ -133,26 +149,32 @@ static void handshake(unsigned rounds)
 }
 
 static uint64_t collect_stopped(int generation, struct np_findings *ret_findings,
-                                struct np_tally *ret_tally)
+                                struct np_tally *ret_tally, struct np_phases *phases)
 {
     np_deferred_fold_stopped();
     np_universe_gather_stopped(generation);
     if (NP_CHECK_LEVEL >= 2)
         np_verify_begin_stopped(generation);
-    np_plan_update_stopped();
+    np_plan_update();
+    np_phases_lap(phases, NEAP_GC_PHASE_GATHER);
     np_trace_known_stopped();
+    np_phases_lap(phases, NEAP_GC_PHASE_KNOWN);
     np_count_stopped(ret_tally);
+    np_phases_lap(phases, NEAP_GC_PHASE_COUNT);
     if (np_unlikely(np_options.audit_visit))
         np_audit_stopped();
     uint64_t garbage = ret_tally->members - np_trace_universe_stopped(ret_tally->members);
     if (NP_CHECK_LEVEL >= 2)
         np_verify_end_stopped();
+    np_phases_lap(phases, NEAP_GC_PHASE_TRACE);
     bool save_all = (neap_gc_get_debug() & NEAP_GC_DEBUG_SAVEALL) != 0;
     if (ret_tally->lost)
         garbage = 0;
     np_garbage_part_stopped(garbage, ret_tally->unusual, save_all, ret_findings);
+    np_phases_lap(phases, NEAP_GC_PHASE_PART);
     np_universe_promote_stopped();
     np_pacing_reset_stopped(generation);
+    np_phases_lap(phases, NEAP_GC_PHASE_PROMOTE);
     return garbage;
 }
 
@@ -163,22 +185,26 @@ static uint64_t last_stopped_ns(void)
 
 /* The lock is held. Fills in what ret_event can say already. */
 static void collect_locked(int generation, unsigned rounds, struct np_findings *ret_findings,
-                           struct neap_gc_event *ret_event)
+                           struct neap_gc_event *ret_event, struct np_phases *phases)
 {
-    struct np_pacing_outcome outcome = {.generation = generation, .start_ns = np_os_now_ns()};
+    np_phases_skip(phases);
+    struct np_pacing_outcome outcome = {.generation = generation, .start_ns = phases->lap_ns};
     struct np_tally tally;
     if (generation == 2)
         (void)np_crew_gather();
     handshake(rounds);
+    np_phases_lap(phases, NEAP_GC_PHASE_HANDSHAKE);
     np_world_stop(NP_STOP_COLLECT);
-    uint64_t garbage = collect_stopped(generation, ret_findings, &tally);
+    np_phases_lap(phases, NEAP_GC_PHASE_STOP);
+    uint64_t garbage = collect_stopped(generation, ret_findings, &tally, phases);
     np_world_start();
     np_perturb(resumed);
     outcome.stopped_ns = last_stopped_ns();
     np_side_clear();
     if (np_unlikely(np_options.audit_visit))
         np_audit_tell();
-    outcome.end_ns = np_os_now_ns();
+    np_phases_lap(phases, NEAP_GC_PHASE_CLEAN);
+    outcome.end_ns = phases->lap_ns;
     outcome.alive = tally.members + tally.known - garbage;
     outcome.promoted = tally.promoted;
     np_pacing_learn(&outcome);
@@ -224,15 +250,19 @@ static void await_peeks(const struct np_garbage *garbage)
 }
 
 /* Takes the set to its end; returns how many of its members were garbage to the last. */
-static size_t finish(struct np_garbage *garbage)
+static size_t finish(struct np_garbage *garbage, struct np_phases *phases)
 {
+    np_phases_skip(phases);
     if (garbage->stage == NP_GARBAGE_PEEKED) {
         await_peeks(garbage);
         recheck(garbage);
+        np_phases_lap(phases, NEAP_GC_PHASE_RECHECK);
     }
     if (garbage->stage == NP_GARBAGE_FINALIZE) {
         np_garbage_finalize(garbage);
+        np_phases_lap(phases, NEAP_GC_PHASE_FINALIZE);
         recheck(garbage);
+        np_phases_lap(phases, NEAP_GC_PHASE_RECHECK);
     }
     size_t freed = garbage->count;
     if (garbage->stage == NP_GARBAGE_SAVED)
@@ -241,7 +271,18 @@ static size_t finish(struct np_garbage *garbage)
         np_garbage_dispose(garbage);
     if (np_tls.dying == 0)
         np_death_drain(np_tls.local, 0);
+    np_phases_lap(phases, NEAP_GC_PHASE_DISPOSE);
     return freed;
+}
+
+/* Of an earlier collection: its event has been told already. */
+static void finish_alone(struct np_garbage *garbage)
+{
+    struct np_phases phases;
+    int generation = garbage->generation;
+    np_phases_begin(&phases);
+    (void)finish(garbage, &phases);
+    np_report_phases(generation, phases.ns);
 }
 
 static void finish_all(struct np_list *list)
@@ -249,13 +290,13 @@ static void finish_all(struct np_list *list)
     while (!np_list_empty(list)) {
         struct np_list *node = list->next;
         np_list_remove(node);
-        (void)finish(np_container_of(node, struct np_garbage, item.link));
+        finish_alone(np_container_of(node, struct np_garbage, item.link));
     }
 }
 
 static void run_item(struct np_pending_item *item)
 {
-    (void)finish(np_container_of(item, struct np_garbage, item));
+    finish_alone(np_container_of(item, struct np_garbage, item));
 }
 
 /* Sets whose grace period has passed become pending. The lock is held. */
@@ -284,10 +325,12 @@ static void leave_pending(struct np_garbage *garbage)
  * and given up in here. */
 static void collect_quietly_unlock(int generation)
 {
-    uint64_t start_ns = np_os_now_ns();
     struct np_findings findings;
     struct neap_gc_event event;
-    collect_locked(generation, 1, &findings, &event);
+    struct np_phases phases;
+    np_phases_begin(&phases);
+    uint64_t start_ns = phases.lap_ns;
+    collect_locked(generation, 1, &findings, &event, &phases);
     struct np_garbage *user = findings.user;
     bool peeked = user != NULL && user->stage == NP_GARBAGE_PEEKED;
     if (peeked) {
@@ -296,14 +339,18 @@ static void collect_quietly_unlock(int generation)
     }
     serve_waiting_locked();
     pthread_mutex_unlock(&collector.lock);
+    np_phases_skip(&phases);
     np_garbage_free_plain(findings.plain, NP_QUIET);
+    np_phases_lap(&phases, NEAP_GC_PHASE_SWEEP);
     np_pending_push_all(&findings.calls);
     if (user != NULL && !peeked)
         leave_pending(user);
     if (findings.stuck != NULL)
         leave_pending(findings.stuck);
     event.total_ns = np_os_now_ns() - start_ns;
+    memcpy(event.phase_ns, phases.ns, sizeof event.phase_ns);
     np_report_collection(&event);
+    np_report_phases(generation, phases.ns);
     np_events_print(&event);
     np_events_call_later(&event);
 }
@@ -325,7 +372,9 @@ static bool lock_if_due(void)
 
 void np_collector_serve_debt(struct np_heap *heap)
 {
-    np_pacing_take_debt(heap);
+    int64_t made = np_pacing_take_debt(heap);
+    if (np_pacing_is_on() && np_confined_collect(heap, made))
+        (void)np_pacing_take_debt(heap); /* the next question counts without them */
     if (!lock_if_due())
         return;
     int generation = np_pacing_due();
@@ -345,16 +394,18 @@ void np_collector_reclaim(void)
 }
 
 /* What one call found and may run user code for. */
-static size_t finish_findings(struct np_findings *findings, struct np_list *waiting)
+static size_t finish_findings(struct np_findings *findings, struct np_list *waiting,
+                              struct np_phases *phases)
 {
     np_tls.dying++;
     np_pending_run_all(&findings->calls);
     np_tls.dying--;
+    np_phases_lap(phases, NEAP_GC_PHASE_FINALIZE);
     size_t found = findings->plain_count + findings->stuck_count;
     if (findings->user != NULL)
-        found += finish(findings->user);
+        found += finish(findings->user, phases);
     if (findings->stuck != NULL)
-        (void)finish(findings->stuck);
+        (void)finish(findings->stuck, phases);
     finish_all(waiting);
     np_death_drain(np_tls.local, 0);
     return found;
@@ -368,24 +419,30 @@ ptrdiff_t neap_collect(int generation)
     if (np_tls.dying > 0)
         return NEAP_ESTATE;
     np_events_call(&(struct neap_gc_event){.start = true, .generation = generation});
-    uint64_t start_ns = np_os_now_ns();
+    struct np_phases phases;
+    np_phases_begin(&phases);
+    uint64_t start_ns = phases.lap_ns;
     np_quiescent_point(np_tls.thread);
     np_death_drain(np_tls.local, 0);
     np_lock_parked(&collector.lock);
     struct np_findings findings;
     struct neap_gc_event event;
     struct np_list waiting;
-    collect_locked(generation, 2, &findings, &event);
+    collect_locked(generation, 2, &findings, &event, &phases);
     np_list_init(&waiting);
     np_list_append_all(&waiting, &collector.waiting);
     pthread_mutex_unlock(&collector.lock);
 
+    np_phases_skip(&phases);
     np_garbage_free_plain(findings.plain, NP_LOUD);
-    event.total_ns = np_os_now_ns() - start_ns;
+    np_phases_lap(&phases, NEAP_GC_PHASE_SWEEP);
+    event.total_ns = phases.lap_ns - start_ns;
     np_report_collection(&event);
-    size_t found = finish_findings(&findings, &waiting);
+    size_t found = finish_findings(&findings, &waiting, &phases);
+    np_report_phases(generation, phases.ns);
     event.collected = found - findings.stuck_count;
     event.total_ns = np_os_now_ns() - start_ns;
+    memcpy(event.phase_ns, phases.ns, sizeof event.phase_ns);
     np_events_print(&event);
     np_events_call(&event);
     (void)np_pending_run(SIZE_MAX); /* the dead of the fold among them */

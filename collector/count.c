@@ -14,6 +14,7 @@
 #include "collector/known.h"
 #include "collector/plan.h"
 #include "runtime/count.h"
+#include "runtime/ephemeron.h"
 
 bool np_count_in_header(const struct neap_header *header, uint64_t *ret_count)
 {
@@ -53,6 +54,16 @@ enum {
 /* PART: some pools are covered. WHOLE: all. SHARED: all, by several workers. */
 enum mode { PART, WHOLE, SHARED };
 
+/* Words that are to be lowered, while they come into the cache: a reference that leads far away
+ * costs its word's miss, but not before FAR more of them have been found. */
+enum { FAR = 32 };
+
+struct far {
+    uint32_t *words[FAR];
+    unsigned next;
+    uint32_t nobodys_word; /* what an empty place of the ring leads to; never read */
+};
+
 /* References from one worker's rows into another's, as indices of side words. */
 struct buffer {
     uint32_t *edges;
@@ -69,6 +80,7 @@ struct counting {
     unsigned workers; /* a power of two */
     bool more; /* has not come to the end of its rows; read by the others between two meetings */
     bool lost; /* a buffer overran: the sums are too high, nothing may be condemned */
+    struct far far;                      /* of unusual objects */
     struct buffer buffers[NP_CREW_MOST]; /* for worker i */
 } __attribute__((aligned(NP_CACHE_LINE)));
 
@@ -102,8 +114,42 @@ static np_noinline void subtract_elsewhere(struct counting *counting, uint32_t w
         counting->lost = true;
 }
 
-static inline __attribute__((always_inline)) void
-subtract(struct counting *counting, const struct np_side_view *view, void **slot, enum mode mode)
+static inline void begin_far(struct far *far)
+{
+    far->next = 0;
+    far->nobodys_word = 0;
+    for (unsigned i = 0; i < FAR; i++)
+        far->words[i] = &far->nobodys_word;
+}
+
+static inline void lower_far(struct far *far, uint32_t *word)
+{
+    __builtin_prefetch(word, 1);
+    *far->words[far->next % FAR] -= NP_SIDE_ONE;
+    far->words[far->next++ % FAR] = word;
+}
+
+static inline void end_far(struct far *far)
+{
+    for (unsigned i = 0; i < FAR; i++)
+        *far->words[i] -= NP_SIDE_ONE;
+}
+
+/* In this row: at once, it is in the cache. Elsewhere: when it has come. */
+static inline __attribute__((always_inline)) void lower(struct far *far, uint32_t *word,
+                                                        const uint32_t *own)
+{
+    if (((uintptr_t)word ^ (uintptr_t)own) < NP_SIDE_ROW * sizeof *word)
+        *word -= NP_SIDE_ONE;
+    else
+        lower_far(far, word);
+}
+
+/* own: the word of the object whose slot it is. */
+static inline __attribute__((always_inline)) void subtract(struct counting *counting,
+                                                           const struct np_side_view *view,
+                                                           void **slot, const uint32_t *own,
+                                                           struct far *far, enum mode mode)
 {
     const void *child = np_load_relaxed(slot); /* relaxed: whoever writes it is stopped */
     if (child == NULL)
@@ -118,20 +164,22 @@ subtract(struct counting *counting, const struct np_side_view *view, void **slot
         }
         uint32_t index = (uint32_t)(NP_SIDE_ROW + offset / NP_OBJECT_MIN);
         if ((index / (NP_SIDE_ROW * ROWS_PER_BLOCK) & (counting->workers - 1)) == counting->index)
-            view->words[index] -= NP_SIDE_ONE;
+            lower(far, &view->words[index], own);
         else
             subtract_elsewhere(counting, index);
         return;
     }
     uint32_t *word = np_side_word_in(view, header, mode == WHOLE);
-    if (mode == WHOLE || np_likely(word != NULL))
+    if (mode == WHOLE && np_likely(word != NULL))
+        lower(far, word, own);
+    else if (word != NULL)
         *word -= NP_SIDE_ONE;
 }
 
 static void count_slot(struct neap_visitor *visitor, void **slot)
 {
     struct counting *counting = (struct counting *)(void *)visitor;
-    subtract(counting, &counting->view, slot, counting->mode);
+    subtract(counting, &counting->view, slot, NULL, &counting->far, counting->mode);
 }
 
 /* ---- one object ---- */
@@ -142,17 +190,23 @@ static np_noinline void count_unusual(struct neap_header *header, uint32_t *word
                                       struct counting *counting)
 {
     uint64_t count;
-    if (!np_count_in_header(header, &count)) {
-        if (np_load_relaxed(&header->owner) == NEAP_OWNER_IMMORTAL) /* relaxed: as above */
-            np_known_add(header);
-        return;
-    }
     const struct neap_type *type = np_type_at(header->type);
+    if (!np_count_in_header(header, &count)) {
+        if (type->flags & NP_TYPE_EPHEMERONS) {
+            count = NP_SIDE_COUNT_LIMIT / 2; /* held, and what it holds depends on its keys */
+        } else {
+            if (np_load_relaxed(&header->owner) == NEAP_OWNER_IMMORTAL) /* relaxed: as above */
+                np_known_add(header);
+            return;
+        }
+    }
     /* relaxed: a sum */
     (void)np_fetch_add_relaxed(word, (uint32_t)count * NP_SIDE_ONE + NP_SIDE_MEMBER);
     counting->tally.members++;
     counting->tally.unusual |= np_count_needs_user(header, type) || np_count_may_be_stuck(type);
+    begin_far(&counting->far);
     np_visit_object(header, type, &counting->visitor, count_slot);
+    end_far(&counting->far);
 }
 
 /* The two words of a header, read whole: the fields' places are those of <neap/header.h>. */
@@ -168,7 +222,7 @@ enum { SMALL_COUNT = 1 << 24 };
 static inline __attribute__((always_inline)) unsigned
 count_object(struct neap_header *header, uint64_t word0, uint64_t word1, uint32_t *word,
              struct counting *counting, const struct np_side_view *view, struct np_tally *tally,
-             unsigned most, enum mode mode)
+             unsigned most, enum mode mode, struct far *far)
 {
     unsigned generation = GC_OF(word0) & NP_GC_GENERATION;
     if (np_unlikely(GC_OF(word0) & NP_GC_FROZEN))
@@ -199,7 +253,8 @@ count_object(struct neap_header *header, uint64_t word0, uint64_t word1, uint32_
     if (np_unlikely(plan->may_need_user))
         tally->unusual |= np_count_needs_user(header, np_type_at(header->type));
     for (unsigned i = 0; i < plan->count; i++)
-        subtract(counting, view, (void **)(void *)((char *)header + plan->offset[i]), mode);
+        subtract(counting, view, (void **)(void *)((char *)header + plan->offset[i]), word, far,
+                 mode);
     return 1u << generation;
 }
 
@@ -231,6 +286,8 @@ count_pool(uint32_t row, struct counting *counting, enum mode mode)
     unsigned most = counting->most, generations = 0;
     char *block = np_pool_memory(pool);
     size_t block_bytes = pool->block_bytes;
+    struct far far;
+    begin_far(&far);
     bool all_old = mode != PART && pool->generations == 1 << 2;
     for (unsigned i = pool->carved; i > 0; i--, block += block_bytes) {
         struct neap_header *header = (struct neap_header *)(void *)block;
@@ -248,8 +305,9 @@ count_pool(uint32_t row, struct counting *counting, enum mode mode)
             continue;
         tally.alive++;
         generations |=
-            count_object(header, word0, word1, word, counting, &view, &tally, most, mode);
+            count_object(header, word0, word1, word, counting, &view, &tally, most, mode, &far);
     }
+    end_far(&far);
     if (pool->used != tally.alive)
         generations |= 1;
     pool->generations = (uint8_t)generations;
@@ -263,8 +321,11 @@ static void count_large(struct neap_header *header, struct counting *counting)
     if (!is_alive(word0, word1))
         return;
     counting->tally.alive++;
+    struct far far;
+    begin_far(&far);
     (void)count_object(header, word0, word1, &np_large_of(header)->counter, counting,
-                       &counting->view, &counting->tally, counting->most, counting->mode);
+                       &counting->view, &counting->tally, counting->most, counting->mode, &far);
+    end_far(&far);
 }
 
 static void count_all_large(struct counting *counting)
@@ -321,8 +382,14 @@ static bool own_row(const struct counting *counting, uint32_t *row)
 static void take_from(struct buffer *buffer)
 {
     uint32_t *words = np_side.words;
-    for (size_t i = 0; i < buffer->count; i++)
-        words[buffer->edges[i]] -= NP_SIDE_ONE;
+    const uint32_t *edges = buffer->edges;
+    size_t count = buffer->count, i = 0;
+    for (; i + FAR < count; i++) {
+        __builtin_prefetch(&words[edges[i + FAR]], 1);
+        words[edges[i]] -= NP_SIDE_ONE;
+    }
+    for (; i < count; i++)
+        words[edges[i]] -= NP_SIDE_ONE;
     buffer->count = 0;
 }
 
@@ -369,7 +436,7 @@ static void share_out(unsigned workers)
 void np_count_stopped(struct np_tally *ret_tally)
 {
     unsigned workers = np_crew_size();
-    np_plan_update_stopped();
+    np_plan_update();
     *ret_tally = (struct np_tally){0};
     if (workers == 1 || !np_side.whole || np_side.row_count < PARALLEL_ROWS ||
         np_side.row_count >= UINT32_MAX / NP_SIDE_ROW || buffer_memory == NULL) {

@@ -139,11 +139,18 @@ void np_events_print(const struct neap_gc_event *event)
 {
     if (!(neap_gc_get_debug() & NEAP_GC_DEBUG_STATS))
         return;
+    char phases[512] = "";
+    size_t length = 0;
+    for (unsigned i = 0; i < NEAP_GC_PHASES; i++)
+        if (event->phase_ns[i] > 0 && length < sizeof phases - 32)
+            length += (size_t)snprintf(phases + length, sizeof phases - length, ", %s %.3f",
+                                       neap_gc_phase_name((enum neap_gc_phase)i),
+                                       (double)event->phase_ns[i] / 1e6);
     fprintf(stderr,
             "neap: collected generation %d: %" PRIu64 " unreachable, %" PRIu64
-            " uncollectable, %.3f ms, stopped %.3f ms\n",
+            " uncollectable, %.3f ms, stopped %.3f ms%s\n",
             event->generation, event->collected, event->uncollectable,
-            (double)event->total_ns / 1e6, (double)event->stopped_ns / 1e6);
+            (double)event->total_ns / 1e6, (double)event->stopped_ns / 1e6, phases);
 }
 
 void np_events_print_object(const struct neap_header *header, bool collectable)

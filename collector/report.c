@@ -6,6 +6,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/event.h"
+#include "base/os.h"
+#include "collector/confined.h"
 #include "collector/histogram.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -13,6 +16,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     uint64_t collections, collected, uncollectable, total_ns; /* (L) */
     struct np_histogram stops;                                /* (L) */
+    uint64_t phase_ns[NEAP_GC_PHASES];                        /* (L) */
 } records[3];
 
 void np_report_lock(void)
@@ -34,11 +38,22 @@ void np_report_init(void)
 
 void np_report_collection(const struct neap_gc_event *event)
 {
+    if (np_event_is_wanted())
+        np_event_tell(NP_EVENT_COLLECTION, np_os_now_ns() - event->total_ns, 0,
+                      (uint32_t)event->generation, 0);
     pthread_mutex_lock(&lock);
     records[event->generation].collections++;
     records[event->generation].collected += event->collected;
     records[event->generation].uncollectable += event->uncollectable;
     records[event->generation].total_ns += event->total_ns;
+    pthread_mutex_unlock(&lock);
+}
+
+void np_report_phases(int generation, const uint64_t *phase_ns)
+{
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < NEAP_GC_PHASES; i++)
+        records[generation].phase_ns[i] += phase_ns[i];
     pthread_mutex_unlock(&lock);
 }
 
@@ -70,5 +85,8 @@ void np_report_read(int generation, struct neap_gc_stats *ret_stats)
         .stopped_ns = stops->sum,
         .total_ns = records[generation].total_ns,
     };
+    memcpy(ret_stats->phase_ns, records[generation].phase_ns, sizeof ret_stats->phase_ns);
     pthread_mutex_unlock(&lock);
+    if (generation == 0)
+        np_confined_read(&ret_stats->confined, &ret_stats->confined_collected);
 }

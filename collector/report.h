@@ -12,6 +12,8 @@
 
 void np_report_init(void);
 void np_report_collection(const struct neap_gc_event *event);
+/* Times of phases that have run, by enum neap_gc_phase. */
+void np_report_phases(int generation, const uint64_t *phase_ns);
 void np_report_stop(int generation, uint64_t stopped_ns);
 /* Objects of an earlier collection that a finalizer has brought back: they were not collected. */
 void np_report_revived(int generation, uint64_t count);

@@ -13,7 +13,7 @@
 enum { KEPT_ROWS = 512 };
 
 /* From here on (64 MiB of heap) rows are worth huge pages: references lead to them in any order. */
-enum { HUGE_ROWS = 4096 };
+enum { HUGE_ROWS = 1024 };
 
 #define WORDS_ALIGNMENT ((size_t)2 << 20)
 #define ROW_BYTES       (NP_SIDE_ROW * sizeof(uint32_t))

@@ -5,7 +5,8 @@
  *
  *   bit 0     MEMBER   the object belongs to the set
  *   bit 1     MARKED   it is reachable from outside the set
- *   bits 2-31 its count minus the references found inside the set, signed
+ *   bit 2     GREY     and its slots have not been looked at yet (scan.h)
+ *   bits 3-31 its count minus the references found inside the set, signed
  *
  * A pool that is covered owns a row of 512 words, one per 32 bytes of pool: blocks are at least 32
  * bytes, so two blocks never share a word and the word of an object follows from its address alone.
@@ -31,13 +32,14 @@
 enum {
     NP_SIDE_MEMBER = 1,
     NP_SIDE_MARKED = 2,
-    NP_SIDE_ONE = 4,
+    NP_SIDE_GREY = 4,
+    NP_SIDE_ONE = 8,
     NP_SIDE_STATE = NP_SIDE_ONE - 1,
     NP_SIDE_ROW = (int)(NP_POOL_BYTES / NP_OBJECT_MIN)
 };
 
 /* Counts from here on do not fit beside the state bits: such an object is taken for alive. */
-#define NP_SIDE_COUNT_LIMIT ((uint64_t)1 << 28)
+#define NP_SIDE_COUNT_LIMIT ((uint64_t)1 << 27)
 
 struct np_side {
     uint32_t *words;    /* row r is words[r * NP_SIDE_ROW ...]; row 0 is nobody's */
@@ -121,7 +123,7 @@ static inline bool np_side_is(uint32_t word, uint32_t state)
 
 static inline int32_t np_side_count(uint32_t word)
 {
-    return (int32_t)word >> 2;
+    return (int32_t)word >> 3;
 }
 
 #endif

@@ -16,8 +16,10 @@
 #include "collector/crew.h"
 #include "collector/known.h"
 #include "collector/plan.h"
+#include "collector/scan.h"
 #include "collector/share.h"
 #include "collector/universe.h"
+#include "runtime/ephemeron.h"
 
 enum { AHEAD = 16 }; /* references in the queue; a power of two */
 
@@ -40,6 +42,7 @@ struct tracer {
     void *arg;
     bool overflowed; /* something marked was not visited */
     bool shared;     /* others trace at the same time */
+    bool closure;    /* all that an object keeps, whatever else that depends on */
 } __attribute__((aligned(NP_CACHE_LINE)));
 
 static struct tracer
@@ -71,6 +74,8 @@ void np_trace_fini(void)
         tracers[i].stack = NULL;
     }
 }
+
+static bool ephemerons; /* (s) there are some: keys and weak maps are visited with care */
 
 static inline __attribute__((always_inline)) bool mark(struct tracer *t, struct neap_header *header,
                                                        uint32_t *word)
@@ -129,6 +134,33 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
         push((struct tracer *)(void *)visitor, neap_header_of(child));
 }
 
+/* ---- ephemerons: a value is reached when its map and its key are, whichever is marked last ----
+ */
+
+/* Neither marked nor held up by something that is not examined. */
+static bool is_unreached(const struct tracer *t, const struct neap_header *header)
+{
+    const uint32_t *word = word_of(t, header);
+    /* relaxed: one worker traces where there are weak maps */
+    return word != NULL && np_side_is(np_load_relaxed(word), NP_SIDE_MEMBER);
+}
+
+static void push_if_reached(struct neap_header *other, void *value, void *arg)
+{
+    struct tracer *t = arg;
+    if (t->closure || !is_unreached(t, other))
+        push(t, neap_header_of(value));
+}
+
+/* The object is marked. */
+static np_noinline void visit_ephemerons(struct tracer *t, struct neap_header *header)
+{
+    if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
+        np_ephemeron_each_of_map_stopped(np_object_of(header), push_if_reached, t);
+    if (np_load_relaxed(&header->shared) & NP_HAS_WEAK) /* relaxed: the world is stopped */
+        np_ephemeron_each_of_key_stopped(header, push_if_reached, t);
+}
+
 /* And the plan of the object visited last: of most objects the type is known before it is read. */
 struct queue {
     unsigned first, count;
@@ -160,6 +192,11 @@ static inline __attribute__((always_inline)) void visit(struct tracer *t, struct
                              : "memory"); /* a branch, which is predicted; not a conditional move */
     }
     const struct np_plan *plan = &queue->plan;
+    if (np_unlikely(ephemerons)) {
+        visit_ephemerons(t, header);
+        if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
+            return;
+    }
     if (np_unlikely(!plan->simple || (header->flags & NP_FLAG_ARRAY))) {
         np_visit_object(header, np_type_at(header->type), &t->visitor, push_slot);
         return;
@@ -335,6 +372,7 @@ static void begin(struct tracer *t, np_trace_marked *marked, void *arg, bool sha
     t->arg = arg;
     t->marked_count = 0;
     t->shared = shared;
+    t->closure = false;
 }
 
 /* ---- one worker ---- */
@@ -349,7 +387,9 @@ static uint64_t trace_alone(void)
 
 void np_trace_from_stopped(struct neap_header *header, np_trace_marked *marked, void *arg)
 {
+    ephemerons = np_ephemeron_count() > 0;
     begin(&alone, marked, arg, false);
+    alone.closure = true;
     if (mark(&alone, header, np_side_word(header))) {
         trace_on(&alone, header);
         finish(&alone);
@@ -357,6 +397,59 @@ void np_trace_from_stopped(struct neap_header *header, np_trace_marked *marked, 
 }
 
 /* ---- several workers ---- */
+
+static unsigned workers_for_rows(void)
+{
+    return np_side.row_count < PARALLEL_ROWS ? 1 : np_crew_size();
+}
+
+/* What passes over the words have left: long chains, as a rule. */
+struct rest {
+    size_t count;
+    unsigned workers;
+    bool known;
+};
+
+static void trace_rest(unsigned index, void *arg)
+{
+    const struct rest *rest = arg;
+    struct tracer *t = &tracers[index];
+    size_t taken = 0;
+    begin(t, NULL, NULL, rest->workers > 1);
+    for (size_t i = index; i < rest->count; i += rest->workers)
+        push(t, np_scan_left(i));
+    do {
+        t->top += taken;
+        if (rest->known)
+            drain_known(t, NULL);
+        else
+            drain_whole(t, NULL);
+    } while ((taken = np_share_take(t->stack)) > 0);
+}
+
+static void trace_left(size_t count, bool known)
+{
+    struct rest rest = {count, workers_for_rows(), known};
+    if (count == 0)
+        return;
+    np_share_begin(rest.workers);
+    np_crew_run(rest.workers, trace_rest, &rest);
+    for (unsigned i = 0; i < rest.workers; i++) {
+        tracers[i].shared = false;
+        finish(&tracers[i]);
+    }
+}
+
+/* ---- known live first ---- */
+
+void np_trace_known_stopped(void)
+{
+    /* what a weak map holds depends on its keys: with weak maps everything is counted */
+    if (np_side.whole && np_known_count() > 0 && np_ephemeron_count() == 0)
+        trace_left(np_scan_known_stopped(workers_for_rows()), true);
+}
+
+/* ---- counting marks ---- */
 
 static bool take_rows(uint32_t *ret_first, uint32_t *ret_last)
 {
@@ -367,63 +460,6 @@ static bool take_rows(uint32_t *ret_first, uint32_t *ret_last)
     *ret_last =
         np_side.row_count - first < ROWS_AT_ONCE ? np_side.row_count : first + ROWS_AT_ONCE - 1;
     return true;
-}
-
-static void trace_together(unsigned index, void *arg)
-{
-    struct tracer *t = &tracers[index];
-    uint32_t first, last;
-    size_t taken;
-    (void)arg;
-    begin(t, NULL, NULL, true);
-    if (index == 0)
-        each_large_member(mark_if_held, t);
-    while (take_rows(&first, &last))
-        each_member_of(first, last, mark_if_held, t);
-    while ((taken = np_share_take(t->stack)) > 0) {
-        t->top = taken;
-        trace_on(t, NULL);
-    }
-}
-
-/* ---- known live first ---- */
-
-static void trace_known_at(struct tracer *t, size_t index)
-{
-    struct neap_header *header = np_known_at(index);
-    uint32_t *word = word_of(t, header);
-    if (mark_known(header, word))
-        drain_known(t, header);
-}
-
-static void trace_known_together(unsigned index, void *arg)
-{
-    struct tracer *t = &tracers[index];
-    size_t count = np_known_count(), taken;
-    (void)arg;
-    begin(t, NULL, NULL, true);
-    for (;;) {
-        uint32_t place = np_fetch_add_relaxed(&next_row, 1); /* relaxed: a cursor */
-        if (place >= count)
-            break;
-        trace_known_at(t, place);
-    }
-    while ((taken = np_share_take(t->stack)) > 0) {
-        t->top = taken;
-        drain_known(t, NULL);
-    }
-}
-
-void np_trace_known_stopped(void)
-{
-    unsigned workers = np_crew_size();
-    if (!np_side.whole || np_known_count() == 0)
-        return;
-    if (np_side.row_count < PARALLEL_ROWS)
-        workers = 1;
-    np_share_begin(workers);
-    next_row = 0;
-    np_crew_run(workers, trace_known_together, NULL);
 }
 
 static uint64_t unmarked_counts[NP_CREW_MOST]; /* (s) */
@@ -449,16 +485,9 @@ static inline void add_if_unmarked(struct neap_header *header, uint32_t *word, v
     *(uint64_t *)arg += np_side_is(*word, NP_SIDE_MEMBER);
 }
 
-static uint64_t trace_as_crew(unsigned workers, uint64_t members)
+static uint64_t count_marked(unsigned workers, uint64_t members)
 {
     uint64_t unmarked = 0;
-    np_share_begin(workers);
-    next_row = 1;
-    np_crew_run(workers, trace_together, NULL);
-    for (unsigned i = 0; i < workers; i++) {
-        tracers[i].shared = false;
-        finish(&tracers[i]);
-    }
     next_row = 1;
     np_crew_run(workers, count_unmarked, NULL);
     each_large_member(add_if_unmarked, &unmarked);
@@ -469,8 +498,9 @@ static uint64_t trace_as_crew(unsigned workers, uint64_t members)
 
 uint64_t np_trace_universe_stopped(uint64_t members)
 {
-    unsigned workers = np_crew_size();
-    if (workers == 1 || !np_side.whole || np_side.row_count < PARALLEL_ROWS)
+    ephemerons = np_ephemeron_count() > 0;
+    if (!np_side.whole || ephemerons) /* what weak maps hold is found by one worker */
         return trace_alone();
-    return trace_as_crew(workers, members);
+    trace_left(np_scan_members_stopped(workers_for_rows()), false);
+    return count_marked(workers_for_rows(), members);
 }

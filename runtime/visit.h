@@ -57,4 +57,44 @@ np_visit_object(struct neap_header *header, const struct neap_type *type,
     }
 }
 
+/* What one of several workers takes of the object: together they visit each slot once. Elements of
+ * an array and a flexible array's slots are shared out, all else is the first worker's. */
+static inline __attribute__((always_inline)) void
+np_visit_share(struct neap_header *header, const struct neap_type *type,
+               struct neap_visitor *visitor,
+               void (*slot_function)(struct neap_visitor *visitor, void **slot), unsigned index,
+               unsigned workers)
+{
+    bool array = (header->flags & NP_FLAG_ARRAY) != 0;
+    if (workers == 1 || (!array && !(type->traits & NP_TRAIT_TRAILING))) {
+        if (index == 0)
+            np_visit_object(header, type, visitor, slot_function);
+        return;
+    }
+    char *base = np_object_of(header);
+    const char *end = (char *)header + np_object_block_bytes(header);
+    size_t length = np_object_length(header);
+    if (array) {
+        size_t last = length * (index + 1) / workers;
+        for (size_t i = length * index / workers; i < last; i++) {
+            np_visit_declared(type, base + i * type->size, end, visitor, slot_function);
+            if (type->visit != NULL)
+                type->visit(base + i * type->size, visitor);
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < type->slot_count; i++) {
+        const struct neap_slot *slot = &type->slots[i];
+        void **first = (void **)(void *)(base + slot->offset);
+        bool trailing = (slot->kind & NEAP_SLOT_TRAILING) != 0;
+        size_t count = trailing ? (size_t)(end - (char *)first) / sizeof(void *) : slot->count;
+        size_t from = trailing ? count * index / workers : 0;
+        size_t to = trailing ? count * (index + 1) / workers : index == 0 ? count : 0;
+        for (size_t k = from; k < to; k++)
+            slot_function(visitor, &first[k]);
+    }
+    if (index == 0 && type->visit != NULL)
+        type->visit(base, visitor);
+}
+
 #endif

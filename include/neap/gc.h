@@ -54,14 +54,42 @@ NEAP_PUBLIC void neap_external_bytes(const void *object, ptrdiff_t delta);
 
 struct neap_list;
 
+/* What a collection does, in this order; docs/collector.md says more. The world is stopped from
+ * GATHER to PROMOTE. */
+enum neap_gc_phase {
+    NEAP_GC_PHASE_HANDSHAKE, /* every thread sends and merges what it has gathered */
+    NEAP_GC_PHASE_STOP,      /* until every thread stands still */
+    NEAP_GC_PHASE_GATHER,    /* which pools and large objects */
+    NEAP_GC_PHASE_KNOWN,     /* what immortal and frozen objects reach */
+    NEAP_GC_PHASE_COUNT,     /* counts minus references from inside */
+    NEAP_GC_PHASE_TRACE,     /* what is reachable from what is held from outside */
+    NEAP_GC_PHASE_PART,      /* weak references cleared, garbage condemned */
+    NEAP_GC_PHASE_PROMOTE,   /* lists of young and middle pools */
+    NEAP_GC_PHASE_CLEAN,     /* the collector's own memory, while the world runs */
+    NEAP_GC_PHASE_SWEEP,     /* garbage without user code is freed */
+    NEAP_GC_PHASE_FINALIZE,  /* callbacks and finalizers of the rest */
+    NEAP_GC_PHASE_RECHECK,   /* a second stop: is it still garbage? */
+    NEAP_GC_PHASE_DISPOSE,   /* disposals, cleanups, and freeing it */
+    NEAP_GC_PHASES           /* how many there are */
+};
+
+/* "count" for NEAP_GC_PHASE_COUNT, and so on; NULL for no phase.
+ * refs: none | user code: no | point: none | threads: any | fails: NULL */
+NEAP_PUBLIC const char *neap_gc_phase_name(enum neap_gc_phase phase);
+
 struct neap_gc_stats {
     uint64_t collections;   /* of this generation */
     uint64_t collected;     /* objects found unreachable */
     uint64_t uncollectable; /* of those, objects that could not be freed */
     uint64_t pause_p50_ns, pause_p99_ns,
-        pause_max_ns;    /* world stopped, per stop; p50 and p99 within 13 % */
-    uint64_t stopped_ns; /* world stopped, in all */
-    uint64_t total_ns;   /* collections from request to end, in all */
+        pause_max_ns;                  /* world stopped, per stop; p50 and p99 within 13 % */
+    uint64_t stopped_ns;               /* world stopped, in all */
+    uint64_t total_ns;                 /* collections from request to end, in all */
+    uint64_t phase_ns[NEAP_GC_PHASES]; /* of that, in each phase; those that ran as pending
+                                                  user code are beside total_ns */
+    uint64_t confined; /* generation 0: collections by one thread of its own objects, nobody
+                        * stopped, that freed something; not among `collections` */
+    uint64_t confined_collected; /* objects they freed */
 };
 
 /* The macro neap_gc_get_stats(generation, &stats) passes the size, so that the struct may grow.
@@ -87,7 +115,7 @@ NEAP_PUBLIC void neap_gc_unfreeze(void);
 NEAP_PUBLIC size_t neap_gc_freeze_count(void);
 
 enum neap_gc_debug {
-    NEAP_GC_DEBUG_STATS = 1,         /* a line per collection on standard error */
+    NEAP_GC_DEBUG_STATS = 1,         /* a line per collection on standard error, times in ms */
     NEAP_GC_DEBUG_COLLECTABLE = 2,   /* a line per object found that can be freed */
     NEAP_GC_DEBUG_UNCOLLECTABLE = 4, /* a line per object found that cannot */
     NEAP_GC_DEBUG_SAVEALL = 32       /* what would be freed goes to the garbage list instead */
@@ -134,6 +162,8 @@ struct neap_gc_event {
     int generation;
     uint64_t collected, uncollectable; /* objects found unreachable; of those, not freed */
     uint64_t stopped_ns, total_ns;     /* world stopped; from request to end */
+    uint64_t phase_ns[NEAP_GC_PHASES]; /* of that, in each phase; of an automatic collection
+                                                  up to SWEEP: the rest is pending user code */
 };
 
 typedef void neap_gc_callback_fn(const struct neap_gc_event *event, void *arg);

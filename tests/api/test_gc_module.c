@@ -277,6 +277,32 @@ static void hear(const struct neap_gc_event *event, void *arg)
     heard.last = *event;
 }
 
+static uint64_t sum_of(const uint64_t *phase_ns, unsigned first, unsigned last)
+{
+    uint64_t sum = 0;
+    for (unsigned i = first; i <= last; i++)
+        sum += phase_ns[i];
+    return sum;
+}
+
+static void phases(void)
+{
+    static bool named = true;
+    for (unsigned i = 0; i < NEAP_GC_PHASES; i++)
+        named &= neap_gc_phase_name((enum neap_gc_phase)i) != NULL;
+    ok(named && neap_gc_phase_name(NEAP_GC_PHASES) == NULL, "every phase has a name");
+    const struct neap_gc_event *last = &heard.last;
+    uint64_t all = sum_of(last->phase_ns, 0, NEAP_GC_PHASES - 1);
+    ok(all > 0 && all <= last->total_ns, "phases are parts of the collection");
+    uint64_t inside = sum_of(last->phase_ns, NEAP_GC_PHASE_GATHER, NEAP_GC_PHASE_PROMOTE);
+    ok(inside > 0 && inside <= last->stopped_ns, "those of the stop are parts of the stop");
+    struct neap_gc_stats stats;
+    (void)neap_gc_get_stats(last->generation, &stats);
+    ok(stats.phase_ns[NEAP_GC_PHASE_COUNT] >= last->phase_ns[NEAP_GC_PHASE_COUNT] &&
+           last->phase_ns[NEAP_GC_PHASE_COUNT] > 0,
+       "statistics have their sums");
+}
+
 static void callbacks(void)
 {
     is_int(neap_gc_add_callback(hear, &heard), NEAP_OK, "a callback");
@@ -286,6 +312,7 @@ static void callbacks(void)
     ok(heard.last.generation == 1 && heard.last.collected == 1 && heard.last.stopped_ns > 0 &&
            heard.last.total_ns >= heard.last.stopped_ns,
        "with figures");
+    phases();
     (void)neap_gc_set_threshold(50, 0, 0);
     neap_gc_enable();
     for (int i = 0; i < 20000; i++)

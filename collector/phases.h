@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How long each phase of a collection takes: a stop watch with one lap per phase.
+ *
+ * Implemented by phases.c. Used by collect.c; a watch belongs to the thread that has made it. */
+#ifndef NP_COLLECTOR_PHASES_H
+#define NP_COLLECTOR_PHASES_H
+
+#include <stdint.h>
+
+#include "neap/gc.h"
+
+struct np_phases {
+    uint64_t lap_ns; /* when the phase at hand began */
+    uint64_t ns[NEAP_GC_PHASES];
+};
+
+/* The watch starts at zero. */
+void np_phases_begin(struct np_phases *phases);
+/* What has passed since the last lap belongs to this phase. */
+void np_phases_lap(struct np_phases *phases, enum neap_gc_phase phase);
+/* What has passed since the last lap belongs to nobody. */
+void np_phases_skip(struct np_phases *phases);
+
+#endif
