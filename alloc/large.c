@@ -137,9 +137,10 @@ static inline bool is_cacheable(size_t total, size_t alignment)
  * gets it or the backend. */
 static void hide(const struct np_large *large)
 {
-    size_t offset = large->is_object ? NP_GUARD_HEADER : 0;
-    if (NP_GUARD)
+    if (NP_GUARD) {
+        size_t offset = large->is_object ? NP_GUARD_HEADER : 0;
         np_shadow_hide((const char *)(large + 1) + offset, large->bytes - offset);
+    }
 }
 
 static void show(const void *base, size_t total)

@@ -336,9 +336,8 @@ static struct np_parcel *as_parcel(struct np_queue_node *node, void **ret_block)
 /* The node was written into a freed block. */
 static void arrive_alone(void *block)
 {
-    const struct np_pool *pool = np_pool_of(block);
-    if (NP_GUARD && pool->kind == NP_POOL_UNTYPED)
-        np_guard_fill(pool, block);
+    if (NP_GUARD && np_pool_of(block)->kind == NP_POOL_UNTYPED)
+        np_guard_fill(np_pool_of(block), block);
 }
 
 void np_heap_drain_remote(struct np_heap *heap)

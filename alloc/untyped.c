@@ -267,13 +267,12 @@ size_t neap_usable_size(const void *block)
 static np_alloc_text void *resize_large(void *block, size_t bytes, const struct neap_site *site)
 {
     struct np_large *large = np_large_of(block);
-    size_t before = large->bytes;
     if (np_load_relaxed(&large->trace) != 0) { /* relaxed: as in free_large */
         np_trace_hooks.freed(block);
         np_store_relaxed(&large->trace, 0u);
     }
     if (NP_GUARD)
-        np_guard_unseal("neap_realloc", block, before);
+        np_guard_unseal("neap_realloc", block, large->bytes);
     void *other = np_large_resize(block, bytes);
     if (NP_GUARD)
         np_guard_seal(other != NULL ? other : block,

@@ -336,7 +336,7 @@ static int write_gzip(const unsigned char *data, size_t count, FILE *out)
     size_t at = 0;
     do {
         size_t piece = count - at < 65535 ? count - at : 65535;
-        fputc(at + piece == count, out);
+        fputc(at + piece == count ? 1 : 0, out);
         put_little(out, (uint32_t)piece, 2);
         put_little(out, ~(uint32_t)piece, 2);
         fwrite(data + at, 1, piece, out);
