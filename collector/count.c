@@ -131,8 +131,12 @@ static inline void lower_far(struct far *far, uint32_t *word)
 
 static inline void end_far(struct far *far)
 {
-    for (unsigned i = 0; i < FAR; i++)
+    unsigned used = far->next < FAR ? far->next : FAR;
+    for (unsigned i = 0; i < used; i++) {
         *far->words[i] -= NP_SIDE_ONE;
+        far->words[i] = &far->nobodys_word;
+    }
+    far->next = 0;
 }
 
 /* In this row: at once, it is in the cache. Elsewhere: when it has come. */
@@ -204,7 +208,6 @@ static np_noinline void count_unusual(struct neap_header *header, uint32_t *word
     (void)np_fetch_add_relaxed(word, (uint32_t)count * NP_SIDE_ONE + NP_SIDE_MEMBER);
     counting->tally.members++;
     counting->tally.unusual |= np_count_needs_user(header, type) || np_count_may_be_stuck(type);
-    begin_far(&counting->far);
     np_visit_object(header, type, &counting->visitor, count_slot);
     end_far(&counting->far);
 }
@@ -344,6 +347,7 @@ static void begin(struct counting *counting, enum mode mode)
     counting->mode = mode;
     counting->most = (unsigned)np_universe.generation;
     counting->lost = false;
+    begin_far(&counting->far);
 }
 
 static void count_alone(struct counting *counting)

@@ -49,6 +49,7 @@ extern struct np_pacing np_pacing;
 struct np_pacing_outcome {
     int generation;
     uint64_t alive;    /* members it left alive */
+    uint64_t garbage;  /* members that were not */
     uint64_t promoted; /* of them, into generation 2 */
     uint64_t start_ns, end_ns, stopped_ns;
 };

@@ -121,6 +121,7 @@ static inline __attribute__((always_inline)) void mark_near(struct marker *m, ui
     m->near[m->near_count++] = (uint16_t)(word - m->own);
 }
 
+/* Between uses a ring is empty. */
 static inline __attribute__((always_inline)) void begin_far(struct marker *m)
 {
     m->next = 0;
@@ -130,7 +131,8 @@ static inline __attribute__((always_inline)) void begin_far(struct marker *m)
 
 static inline __attribute__((always_inline)) void end_far(struct marker *m, enum mode mode)
 {
-    for (unsigned i = 0; i < FAR; i++) {
+    unsigned used = m->next < FAR ? m->next : FAR;
+    for (unsigned i = 0; i < used; i++) {
         mark_grey(m, m->far[i], mode);
         m->far[i] = &nobodys_word;
     }
@@ -171,7 +173,6 @@ static void mark_slot(struct neap_visitor *visitor, void **slot)
 static np_noinline void visit_share(struct scanner *s, struct neap_header *header, unsigned index,
                                     unsigned workers)
 {
-    begin_far(&s->marker);
     np_visit_share(header, np_type_at(header->type), &s->visitor, mark_slot, index, workers);
     end_far(&s->marker, s->mode);
 }
@@ -445,7 +446,6 @@ static uint64_t widen(struct scanner *s, uint64_t left)
     s->visitor.slot = enqueue_slot;
     s->marker.marked = 0;
     s->marker.own = NULL;
-    begin_far(&s->marker);
     left -= gather();
     spread(s);
     bool wide = queue.count >= queue.limit;
@@ -466,6 +466,7 @@ static void begin(unsigned workers, enum mode mode)
         s->visitor.slot = mark_slot;
         s->marker.view = np_side_view();
         s->marker.own = NULL;
+        begin_far(&s->marker);
         s->mode = mode;
         s->first = mode == MEMBERS;
         s->down = false;
@@ -546,7 +547,6 @@ size_t np_scan_known_stopped(unsigned workers)
     begin(workers, KNOWN);
     struct marker *m = &scanners[0].marker;
     m->marked = 0;
-    begin_far(m);
     for (size_t i = 0; i < np_known_count(); i++)
         mark_target(m, np_known_at(i), KNOWN);
     end_far(m, KNOWN);

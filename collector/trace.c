@@ -29,8 +29,8 @@ enum {
     PLENTY = 4 * NP_SHARE_CHUNK
 };
 
-/* PART: some pools are covered. WHOLE: all. KNOWN: all, nothing is counted yet. */
-enum mode { PART, WHOLE, KNOWN };
+/* Of all pools: MEMBERS after counting, KNOWN before. */
+enum mode { MEMBERS, KNOWN };
 
 struct tracer {
     struct neap_visitor visitor; /* first: visits hand it back */
@@ -173,17 +173,17 @@ struct queue {
  * miss away from the processor's own stream detection, and a list in memory order becomes five
  * times slower. */
 static inline __attribute__((always_inline)) void enter(struct tracer *t, struct queue *queue,
-                                                        struct neap_header *target, bool whole)
+                                                        struct neap_header *target)
 {
     if (queue->count > 0) {
-        __builtin_prefetch(np_side_word_in(&t->view, target, whole));
+        __builtin_prefetch(np_side_word_in(&t->view, target, true));
         __builtin_prefetch(target);
     }
     queue->targets[(queue->first + queue->count++) % AHEAD] = target;
 }
 
 static inline __attribute__((always_inline)) void visit(struct tracer *t, struct queue *queue,
-                                                        struct neap_header *header, bool whole)
+                                                        struct neap_header *header)
 {
     if (np_unlikely(header->type != queue->type)) {
         queue->type = header->type;
@@ -207,7 +207,7 @@ static inline __attribute__((always_inline)) void visit(struct tracer *t, struct
         if (child == NULL || np_planted(miss_reference))
             continue;
         if (queue->count < AHEAD)
-            enter(t, queue, neap_header_of(child), whole);
+            enter(t, queue, neap_header_of(child));
         else
             push(t, neap_header_of(child));
     }
@@ -224,13 +224,12 @@ static np_noinline void give_some(struct tracer *t)
 static inline __attribute__((always_inline)) void drain(struct tracer *t, struct neap_header *start,
                                                         enum mode mode)
 {
-    const bool whole = mode != PART;
     struct queue queue = {0};
     if (start != NULL)
-        visit(t, &queue, start, whole);
+        visit(t, &queue, start);
     for (;;) {
         while (queue.count < AHEAD && t->top > t->bottom)
-            enter(t, &queue, t->stack[--t->top], whole);
+            enter(t, &queue, t->stack[--t->top]);
         if (np_unlikely(t->shared) && t->top - t->bottom > PLENTY && np_share_wanted())
             give_some(t);
         if (queue.count == 0) {
@@ -239,21 +238,44 @@ static inline __attribute__((always_inline)) void drain(struct tracer *t, struct
         }
         struct neap_header *header = queue.targets[queue.first++ % AHEAD];
         queue.count--;
-        uint32_t *word = np_side_word_in(&t->view, header, whole);
-        if (mode == KNOWN ? mark_known(header, word)
-                          : (whole || word != NULL) && mark(t, header, word))
-            visit(t, &queue, header, whole);
+        uint32_t *word = np_side_word_in(&t->view, header, true);
+        if (mode == KNOWN ? word != NULL && mark_known(header, word)
+                          : word != NULL && mark(t, header, word))
+            visit(t, &queue, header);
     }
 }
 
 static void drain_whole(struct tracer *t, struct neap_header *start)
 {
-    drain(t, start, WHOLE);
+    drain(t, start, MEMBERS);
 }
 
-static void drain_part(struct tracer *t, struct neap_header *start)
+/* Some pools only: small enough to be in the cache. Marked when it is found, and nothing is fetched
+ * ahead. */
+static void mark_found(struct neap_visitor *visitor, void **slot)
 {
-    drain(t, start, PART);
+    struct tracer *t = (struct tracer *)(void *)visitor;
+    const void *child = np_load_relaxed(slot); /* relaxed: whoever writes it is stopped */
+    if (child == NULL)
+        return;
+    struct neap_header *header = neap_header_of(child);
+    uint32_t *word = np_side_word_in(&t->view, header, false);
+    if (word == NULL || !mark(t, header, word))
+        return;
+    if (np_likely(t->top < t->limit))
+        t->stack[t->top++] = header;
+    else
+        t->overflowed = true;
+}
+
+static void trace_part(struct tracer *t, struct neap_header *header)
+{
+    t->visitor.slot = mark_found;
+    np_plan_visit(header, &t->visitor, mark_found);
+    while (t->top > 0) {
+        header = t->stack[--t->top];
+        np_plan_visit(header, &t->visitor, mark_found);
+    }
 }
 
 static void drain_known(struct tracer *t, struct neap_header *start)
@@ -267,7 +289,7 @@ static void trace_on(struct tracer *t, struct neap_header *start)
     if (t->view.whole)
         drain_whole(t, start);
     else
-        drain_part(t, start);
+        trace_part(t, start);
 }
 
 /* ---- passes over the side words ---- */

@@ -83,7 +83,10 @@
     X(fail_one_in, 0, 0, UINT64_MAX, \
       "fault injection: each allocation fails with the probability of one in so many; 0: none") \
     X(fail_seed, 1, 0, UINT64_MAX, \
-      "what fail_one_in draws from: the same seed fails the same allocations of a single thread")
+      "what fail_one_in draws from: the same seed fails the same allocations of a single thread") \
+    X(huge_pages, 0, 0, 1, \
+      "1: asks for transparent huge pages under small blocks: fewer misses of the TLB, memory in " \
+      "steps of 2 MiB")
 
 struct neap_options {
     size_t
