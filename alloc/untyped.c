@@ -105,27 +105,31 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
     return traced(block, bytes, site);
 }
 
-/* take_slow looks again. */
-static np_alloc_text void *take_due(size_t bytes, const struct neap_site *site)
-{
-    np_trace_undo(np_tls.heap, bytes);
-    return take_slow(bytes, site);
-}
-
 _Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
 
-/* bytes with the canary's. */
-static inline void *take(size_t bytes, const struct neap_site *site)
+/* A block of the magazine, or NULL where there is more to it: then nothing has been counted. bytes
+ * with the canary's. */
+static inline void *take_at_hand(size_t bytes)
 {
     size_t offset = bytes - 1;
     if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
-        return take_slow(bytes, site);
-    if (np_trace_is_due(np_tls.heap, bytes))
-        return take_due(bytes, site);
+        return NULL;
+    if (np_trace_is_due(np_tls.heap, bytes)) {
+        np_trace_undo(np_tls.heap, bytes);
+        return NULL;
+    }
     /* &magazines[np_class_of(bytes) + NP_CLASS_UNTYPED] in two instructions */
     offset &= ~(size_t)(NP_CLASS_STEP - 1);
     char *magazines = (char *)&np_tls.heap->magazines[NP_CLASS_UNTYPED];
     void *block = np_magazine_take((struct np_magazine *)(void *)(magazines + 2 * offset));
+    if (np_unlikely(block == NULL))
+        np_trace_undo(np_tls.heap, bytes);
+    return block;
+}
+
+static inline void *take(size_t bytes, const struct neap_site *site)
+{
+    void *block = take_at_hand(bytes);
     return np_likely(block != NULL) ? block : take_slow(bytes, site);
 }
 
@@ -308,7 +312,10 @@ np_alloc_text void *neap_realloc_at(void *block, size_t bytes, const struct neap
 
 np_alloc_text void *neap_alloc(size_t bytes)
 {
-    return neap_alloc_at(bytes, np_site_of_code(__builtin_return_address(0)));
+    void *block = take_at_hand(with_tail(bytes));
+    if (np_likely(block != NULL))
+        return guarded(block);
+    return guarded(take_slow(with_tail(bytes), np_site_of_code(__builtin_return_address(0))));
 }
 
 np_alloc_text void *neap_calloc(size_t count, size_t bytes)
