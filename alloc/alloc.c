@@ -88,7 +88,8 @@ int np_alloc_init(const struct np_alloc_hooks *hooks)
     bool started = start_locked(np_options.heap_reserve_bytes);
     if (started) {
         np_commit_limit(np_options.heap_hard_limit);
-        set_hooks(hooks, np_options.fail_nth != 0 || np_options.eager_collect != 0);
+        set_hooks(hooks, np_options.fail_nth != 0 || np_options.fail_one_in != 0 ||
+                             np_options.eager_collect != 0);
     }
     pthread_mutex_unlock(&lock);
     return started ? 0 : -1;

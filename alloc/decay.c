@@ -75,9 +75,8 @@ static bool has_cached(const struct np_heap *heap)
     for (unsigned i = 0; i < NP_CLASS_COUNT; i++)
         if (np_magazine_length(heap, i) > 0)
             return true;
-    /* relaxed, both: a hint */
-    return np_load_relaxed(&heap->own->large_cached_bytes) > 0 ||
-           np_load_relaxed(&heap->own->quarantine.count) > 0;
+    /* relaxed: a hint */
+    return np_large_cached_bytes(heap) > 0 || np_load_relaxed(&heap->own->quarantine.count) > 0;
 }
 
 /* A heap that took no slow path since the last look is idle: what it caches goes home, if its

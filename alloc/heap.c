@@ -13,6 +13,7 @@
 #include "alloc/meta.h"
 #include "alloc/own.h"
 #include "alloc/shared.h"
+#include "alloc/trace.h"
 #include "base/check.h"
 #include "neap/header.h"
 
@@ -47,6 +48,7 @@ static struct np_heap *make(uint16_t id)
         heap->magazines[i] = (struct np_magazine){NULL, bottom, bottom, bottom};
     }
     heap->id = id;
+    heap->trace_left = heap->trace_set = NP_TRACE_NEW;
     np_queue_init(&heap->remote);
     np_heap_reset_limits(heap);
     return heap;
@@ -168,6 +170,9 @@ void np_heap_abandon(struct np_heap *heap)
 {
     np_check(heap->id != 0, "the shared heap stays");
     np_heap_drain_remote(heap);
+    if (heap->own->closed)
+        return; /* the thread that leaves has taken and given nothing: it is as the last one left it
+                 */
     heap->own->closed = true;
     np_heap_flush_magazines(heap);
     np_heap_close_magazines(heap);

@@ -40,8 +40,13 @@ struct np_heap {
     uint16_t id;         /* (c) the registry slot; what pools carry as owner. 0: the shared heap */
     uint32_t young_head; /* (o, s) pools with generation 0, through young_next: index + 1 */
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
-    int64_t credit_start;    /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
-                              * never    negative */
+    int64_t credit_start; /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
+                           * never    negative */
+    int64_t large_made;   /* (o, s) large objects with slots made, net of those freed, since
+                           * np_heap_set_credit of a stop */
+    /* bytes until the next allocation that is traced, what that was set to, and bytes counted down
+     * before: trace.h; (o>, s) */
+    int64_t trace_left, trace_set, trace_bytes;
     bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
     struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */
@@ -84,8 +89,8 @@ void np_heap_abandon(struct np_heap *heap);
 void np_heap_flush_outgoing(struct np_heap *heap);
 void np_heap_drain_remote(struct np_heap *heap);
 bool np_heap_has_remote(struct np_heap *heap);
-/* Nothing came in, nothing gathered is to be sent: flushing and draining would do nothing. */
-bool np_heap_is_settled(struct np_heap *heap);
+/* Nothing gathered is to be sent: flushing would do nothing. */
+bool np_heap_is_settled(const struct np_heap *heap);
 
 /* Empty magazine: remote chains, the heap's pools, abandoned pools, a fresh pool. Sets debt when
  * credit runs out. NULL out of memory. */

@@ -21,7 +21,7 @@
 #include "base/shadow.h"
 #include "base/tls.h"
 
-enum { PREFIX = sizeof(struct np_large) };
+enum { BACKEND_ALIGNMENT = 64 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct np_list all = {&all, &all};             /* (L) objects, newest first */
@@ -31,6 +31,7 @@ static uint64_t waiting_hint;                         /* (L, x) blocks in waitin
 
 bool np_large_init(void)
 {
+    np_large_cache_init();
     return np_backend_init();
 }
 
@@ -79,7 +80,7 @@ static void count_heap(struct np_heap *heap, void *arg)
         ret_counts->blocks[i] += (uint64_t)np_load_relaxed(&heap->own->large_blocks[i]);
         ret_counts->bytes[i] += (uint64_t)np_load_relaxed(&heap->own->large_bytes[i]);
     }
-    ret_counts->cached_bytes += (uint64_t)np_load_relaxed(&heap->own->large_cached_bytes);
+    ret_counts->cached_bytes += np_large_cached_bytes(heap);
 }
 
 void np_large_count(struct np_large_counts *ret_counts)
@@ -94,20 +95,32 @@ void np_large_count(struct np_large_counts *ret_counts)
 
 static size_t whole_bytes(const struct np_large *large)
 {
-    return (size_t)((char *)(large + 1) + large->bytes - (char *)large->base);
+    return large->offset + large->bytes;
 }
 
-static size_t backend_alignment(const struct np_large *large)
+static char *base_of(struct np_large *large)
 {
-    return large->alignment > PREFIX ? large->alignment : PREFIX;
+    return (char *)(large + 1) - large->offset;
+}
+
+static size_t alignment_of(const struct np_large *large)
+{
+    return (size_t)1 << large->alignment_log2;
+}
+
+static size_t backend_alignment(size_t alignment)
+{
+    return alignment > BACKEND_ALIGNMENT ? alignment : BACKEND_ALIGNMENT;
 }
 
 /* Bytes to ask the backend for, and where the block starts in them; false: more than there can be.
  */
-static bool measure(size_t bytes, size_t alignment, size_t *ret_offset, size_t *ret_total)
+static inline bool measure(size_t bytes, size_t alignment, bool is_object, size_t *ret_offset,
+                           size_t *ret_total)
 {
-    *ret_offset = alignment > PREFIX ? alignment : PREFIX;
-    if (bytes > PTRDIFF_MAX - 2 * *ret_offset - 16)
+    size_t prefix = is_object ? NP_LARGE_OBJECT_PREFIX : NP_LARGE_UNTYPED_PREFIX;
+    *ret_offset = alignment > prefix ? alignment : prefix;
+    if (np_unlikely(bytes > PTRDIFF_MAX - 2 * *ret_offset - 16))
         return false;
     *ret_total = ((bytes + 15) & ~(size_t)15) + *ret_offset;
     if (*ret_total <= NP_LARGE_CACHED_MOST)
@@ -115,109 +128,120 @@ static bool measure(size_t bytes, size_t alignment, size_t *ret_offset, size_t *
     return true;
 }
 
-static bool is_cacheable(size_t total, size_t alignment)
+static inline bool is_cacheable(size_t total, size_t alignment)
 {
-    return total <= NP_LARGE_CACHED_MOST && alignment <= PREFIX;
+    return total <= NP_LARGE_CACHED_MOST && alignment <= BACKEND_ALIGNMENT;
 }
 
 /* In builds with guards what is freed cannot be touched, but for an object's header, until another
  * gets it or the backend. */
-static size_t guard_offset(const struct np_large *large)
-{
-    return large->is_object ? NP_GUARD_HEADER : 0;
-}
-
 static void hide(const struct np_large *large)
 {
-    size_t offset = guard_offset(large);
+    size_t offset = large->is_object ? NP_GUARD_HEADER : 0;
     if (NP_GUARD)
         np_shadow_hide((const char *)(large + 1) + offset, large->bytes - offset);
 }
 
-static void show(const struct np_large *large)
+static void show(const void *base, size_t total)
 {
     if (NP_GUARD)
-        np_shadow_show(large + 1, large->bytes);
+        np_shadow_show(base, total);
 }
 
 /* ---- making ---- */
 
-static struct np_large *make(size_t total, size_t offset, bool zero)
+static void *make(size_t total, size_t alignment, bool zero)
 {
-    if (!np_commit_hard(total))
+    if (np_may_fail() || !np_commit_hard(total))
         return NULL;
-    char *base = np_backend_new(total, offset, zero);
-    if (base == NULL) {
+    void *base = np_backend_new(total, backend_alignment(alignment), zero);
+    if (base == NULL)
         np_uncommit(total);
-        return NULL;
-    }
+    return base;
+}
+
+static inline struct np_large *begin(char *base, size_t total, size_t offset, size_t alignment,
+                                     bool is_object)
+{
     struct np_large *large = (struct np_large *)(void *)(base + offset) - 1;
-    *large = (struct np_large){.bytes = total - offset, .base = base};
+    large->bytes = total - offset;
+    large->offset = (uint32_t)offset;
+    large->alignment_log2 = (uint8_t)__builtin_ctzll(alignment);
+    large->is_object = is_object;
+    np_store_relaxed(&large->trace, 0u); /* relaxed: nobody else knows the block */
+    large->live = np_large_seal(large + 1);
     return large;
+}
+
+static void list(struct np_large *large)
+{
+    large->counter = large->mark = 0;
+    np_large_lock();
+    np_list_push_front(&all, &large->link);
+    np_large_unlock();
 }
 
 void *np_large_new(size_t bytes, size_t alignment, bool is_object, bool zero)
 {
     size_t offset, total;
-    if (!measure(bytes, alignment, &offset, &total) || np_may_fail())
+    if (!measure(bytes, alignment, is_object, &offset, &total))
         return NULL;
     struct np_heap *heap = own_heap();
-    struct np_large *large = NULL;
+    char *base = NULL;
     if (heap != NULL && is_cacheable(total, alignment))
-        large = np_large_cache_take(heap, np_large_step(total));
-    if (large != NULL) {
-        show(large);
-        *large = (struct np_large){.bytes = total - offset, .base = large};
+        base = np_large_cache_take(&heap->own->large, np_large_step(total));
+    if (np_likely(base != NULL)) {
+        show(base, total);
         if (zero)
-            memset(large + 1, 0, total - offset);
-    } else {
-        large = make(total, offset, zero);
-        if (large == NULL)
-            return NULL;
+            memset(base + offset, 0, total - offset);
+    } else if ((base = make(total, alignment, zero)) == NULL) {
+        return NULL;
     }
-    large->alignment = alignment;
-    large->is_object = is_object;
-    if (is_object) {
-        np_large_lock();
-        np_list_push_front(&all, &large->link);
-        np_large_unlock();
-    }
+    struct np_large *large = begin(base, total, offset, alignment, is_object);
+    if (is_object)
+        list(large);
     count(large, 1);
     return large + 1;
 }
 
 /* ---- freeing ---- */
 
-void np_large_give_back(struct np_large *large)
+static void give_back(void *base, size_t total, size_t alignment)
 {
-    show(large);
-    size_t total = whole_bytes(large);
-    np_backend_free(large->base, total, backend_alignment(large));
+    show(base, total);
+    np_backend_free(base, total, backend_alignment(alignment));
     np_uncommit(total);
     np_decay_want();
 }
 
-static void keep_or_give_back(struct np_large *large)
+void np_large_give_back(void *base, size_t total)
 {
-    size_t total = whole_bytes(large);
+    give_back(base, total, BACKEND_ALIGNMENT);
+}
+
+static inline void keep_or_give_back(struct np_large *large)
+{
+    size_t total = whole_bytes(large), alignment = alignment_of(large);
+    char *base = base_of(large);
     struct np_heap *heap = own_heap();
-    if (heap == NULL || !is_cacheable(total, large->alignment) ||
-        !np_large_cache_give(heap, large, np_large_step(total)))
-        np_large_give_back(large);
+    if (np_unlikely(heap == NULL || !is_cacheable(total, alignment) || heap->own->closed ||
+                    np_alloc_single_step() ||
+                    !np_large_cache_give(&heap->own->large, base, np_large_step(total))))
+        give_back(base, total, alignment);
 }
 
 /* Prefixes of objects are checked against their neighbours on the list as well. */
-static void check_live(const struct np_large *large)
+static inline void check_live(const struct np_large *large)
 {
-    np_check(large->base != NULL && !large->is_freed && (uintptr_t)large->base % PREFIX == 0,
-             "%p was freed twice, or is not a block of neap", (const void *)(large + 1));
+    np_check(np_large_is_live(large), "%p was freed twice, or is not a block of neap",
+             (const void *)(large + 1));
 }
 
 void np_large_free(void *block, bool wait_grace)
 {
     struct np_large *large = np_large_of(block);
     check_live(large);
-    large->is_freed = true;
+    large->live = 0;
     hide(large);
     count(large, -1);
     if (large->is_object) {
@@ -279,16 +303,16 @@ static void *resize_in_backend(struct np_large *large, size_t offset, size_t tot
     if (np_may_fail() || (total > before && !np_commit_hard(total - before)))
         return NULL;
     count(large, -1);
-    char *base = np_backend_resize(large->base, before, total, backend_alignment(large));
-    if (base != NULL) {
-        large = (struct np_large *)(void *)(base + offset) - 1;
-        large->base = base;
-        large->bytes = total - offset;
-    }
+    size_t alignment = alignment_of(large);
+    large->live = 0;
+    char *old = base_of(large);
+    char *base = np_backend_resize(old, before, total, backend_alignment(alignment));
+    large =
+        begin(base != NULL ? base : old, base != NULL ? total : before, offset, alignment, false);
     if (base != NULL ? total < before : total > before)
         np_uncommit(base != NULL ? before - total : total - before);
     count(large, 1);
-    return base != NULL ? large + 1 : NULL;
+    return base != NULL ? (void *)(large + 1) : NULL;
 }
 
 void *np_large_resize(void *block, size_t bytes)
@@ -297,13 +321,13 @@ void *np_large_resize(void *block, size_t bytes)
     size_t offset, total, before = whole_bytes(large);
     check_live(large);
     np_assert(!large->is_object);
-    if (!measure(bytes, large->alignment, &offset, &total))
+    if (!measure(bytes, alignment_of(large), false, &offset, &total))
         return NULL;
     if (total == before)
         return block;
     if (total > NP_LARGE_CACHED_MOST && before > NP_LARGE_CACHED_MOST)
         return resize_in_backend(large, offset, total);
-    void *other = np_large_new(bytes, large->alignment, false, false);
+    void *other = np_large_new(bytes, alignment_of(large), false, false);
     if (other == NULL)
         return NULL;
     memcpy(other, block, bytes < large->bytes ? bytes : large->bytes);

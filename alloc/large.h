@@ -15,27 +15,46 @@
 
 #include "base/list.h"
 
-/* In front of the block, 64 bytes so that the block is aligned to 64. */
+/* In front of the block. Objects have all of it, untyped blocks the last 32 bytes, which share a
+ * cache line with the block's first 32: freeing one that was used touches no other line. */
 struct np_large {
     struct np_list link; /* (L) all that are objects */
-    size_t bytes;        /* (c) usable bytes of the block */
-    uint64_t grace;      /* (L) clock tag when freed in waiting */
     uint32_t counter;    /* (s) the collector's side counter */
     uint32_t mark;       /* (s) the collector's */
-    bool is_object;      /* (c) */
-    bool is_freed;    /* (o) survives what backends write into freed blocks, as does what follows */
-    void *base;       /* (c) what the backend gave (over-aligned blocks) */
-    size_t alignment; /* (c) */
+    uint64_t spare;
+    size_t bytes;    /* (c) usable bytes of the block */
+    uint64_t grace;  /* (L) clock tag when freed in waiting */
+    uint32_t offset; /* (c) of the block in what the backend gave */
+    uint32_t trace;  /* (x) relaxed: the tracer's; 0: not traced */
+    uint32_t spare_two;
+    uint8_t alignment_log2; /* (c) */
+    bool is_object;         /* (c) */
+    uint16_t
+        live; /* (o) np_large_seal while it is; last, where backends write zeroes or pointers */
 };
-_Static_assert(sizeof(struct np_large) == 64, "prefix keeps the block aligned");
+enum { NP_LARGE_OBJECT_PREFIX = 64, NP_LARGE_UNTYPED_PREFIX = 32 };
+_Static_assert(sizeof(struct np_large) == NP_LARGE_OBJECT_PREFIX, "keeps objects aligned");
+_Static_assert(offsetof(struct np_large, bytes) == NP_LARGE_UNTYPED_PREFIX, "the common half");
+_Static_assert(offsetof(struct np_large, live) + 2 == sizeof(struct np_large), "the last bytes");
 
 static inline struct np_large *np_large_of(const void *block)
 {
     return (struct np_large *)(uintptr_t)block - 1;
 }
 
+/* What `live` reads for a block there; never 0. */
+static inline uint16_t np_large_seal(const void *block)
+{
+    return (uint16_t)((uintptr_t)block * 0x9E3779B97F4A7C15 >> 48 | 1);
+}
+
+static inline bool np_large_is_live(const struct np_large *large)
+{
+    return large->live == np_large_seal(large + 1);
+}
+
 /* bytes of block (object blocks: header included), zeroed when `zero`. alignment is a power of two,
- * at most 64 costs nothing. NULL out of memory or over heap_hard_limit. */
+ * at most 32 (objects: 64) costs nothing. NULL out of memory or over heap_hard_limit. */
 void *np_large_new(size_t bytes, size_t alignment, bool is_object, bool zero);
 /* wait_grace: the block was published; it stays readable until an operation grace period has
  * passed. */
@@ -53,8 +72,8 @@ struct np_large_counts {
 void np_large_count(struct np_large_counts *ret_counts);
 bool np_large_init(void);
 
-/* A freed block on no list goes to the backend. */
-void np_large_give_back(struct np_large *large);
+/* So many bytes of the backend's, which nobody uses, go back to it. */
+void np_large_give_back(void *base, size_t total);
 
 /* The objects, newest first, for a stopped world or under np_large_lock. */
 struct np_list *np_large_all(void);

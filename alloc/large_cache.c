@@ -9,36 +9,31 @@
 #define KEPT_BYTES 262144u
 #define KEPT_LEAST 4u
 
-static unsigned most_of(unsigned step)
+uint16_t np_large_most[NP_LARGE_STEPS];
+
+void np_large_cache_init(void)
 {
-    unsigned most = (unsigned)(KEPT_BYTES / np_large_step_bytes(step));
-    return most < KEPT_LEAST ? KEPT_LEAST : most < NP_LARGE_KEPT ? most : NP_LARGE_KEPT;
+    for (unsigned step = 0; step < NP_LARGE_STEPS; step++) {
+        unsigned most = (unsigned)(KEPT_BYTES / np_large_step_bytes(step));
+        most = most < KEPT_LEAST ? KEPT_LEAST : most < NP_LARGE_KEPT ? most : NP_LARGE_KEPT;
+        np_large_most[step] = (uint16_t)most;
+    }
 }
 
-struct np_large *np_large_cache_take(struct np_heap *heap, unsigned step)
+uint64_t np_large_cached_bytes(const struct np_heap *heap)
 {
-    struct np_large_cache *cache = &heap->own->large;
-    if (cache->count[step] == 0)
-        return NULL;
-    np_count_add(&heap->own->large_cached_bytes, -(int64_t)np_large_step_bytes(step));
-    return cache->blocks[step][--cache->count[step]];
-}
-
-bool np_large_cache_give(struct np_heap *heap, struct np_large *large, unsigned step)
-{
-    struct np_large_cache *cache = &heap->own->large;
-    if (cache->count[step] >= most_of(step) || heap->own->closed || np_alloc_single_step())
-        return false;
-    cache->blocks[step][cache->count[step]++] = large;
-    np_count_add(&heap->own->large_cached_bytes, (int64_t)np_large_step_bytes(step));
-    return true;
+    uint64_t bytes = 0;
+    for (unsigned step = 0; step < NP_LARGE_STEPS; step++) /* relaxed: a statistic */
+        bytes +=
+            (uint64_t)np_load_relaxed(&heap->own->large.count[step]) * np_large_step_bytes(step);
+    return bytes;
 }
 
 void np_large_cache_flush(struct np_heap *heap)
 {
     for (unsigned step = 0; step < NP_LARGE_STEPS; step++) {
-        struct np_large *large;
-        while ((large = np_large_cache_take(heap, step)) != NULL)
-            np_large_give_back(large);
+        void *base;
+        while ((base = np_large_cache_take(&heap->own->large, step)) != NULL)
+            np_large_give_back(base, np_large_step_bytes(step));
     }
 }

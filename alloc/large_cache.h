@@ -11,13 +11,14 @@
 #define NP_ALLOC_LARGE_CACHE_H
 
 #include "alloc/large.h"
+#include "base/atomics.h"
 
 enum { NP_LARGE_STEPS = 24, NP_LARGE_KEPT = 64, NP_LARGE_CACHED_MOST = 32768 };
 
-/* (o) all. Addresses, not links: what is taken is not read first. */
+/* Addresses, not links: what is taken is not read first. */
 struct np_large_cache {
-    uint16_t count[NP_LARGE_STEPS];
-    struct np_large *blocks[NP_LARGE_STEPS][NP_LARGE_KEPT];
+    uint16_t count[NP_LARGE_STEPS];              /* (o>) */
+    void *blocks[NP_LARGE_STEPS][NP_LARGE_KEPT]; /* (o) what the backend gave */
 };
 
 /* Of a whole block's size, prefix included; above NP_SMALL_MAX, up to NP_LARGE_CACHED_MOST. */
@@ -32,12 +33,34 @@ static inline size_t np_large_step_bytes(unsigned step)
     return (size_t)(step % 4 + 5) << (step / 4 + 7);
 }
 
-struct np_heap;
+/* How many are kept of each step; made by np_large_cache_init. */
+extern uint16_t np_large_most[NP_LARGE_STEPS];
+void np_large_cache_init(void);
 
 /* A kept block of that step, or NULL. */
-struct np_large *np_large_cache_take(struct np_heap *heap, unsigned step);
+static inline void *np_large_cache_take(struct np_large_cache *cache, unsigned step)
+{
+    unsigned count = cache->count[step];
+    if (count == 0)
+        return NULL;
+    np_store_relaxed(&cache->count[step], (uint16_t)(count - 1)); /* relaxed: statistics */
+    return cache->blocks[step][count - 1];
+}
+
 /* False: enough of them are kept. */
-bool np_large_cache_give(struct np_heap *heap, struct np_large *large, unsigned step);
+static inline bool np_large_cache_give(struct np_large_cache *cache, void *base, unsigned step)
+{
+    unsigned count = cache->count[step];
+    if (count >= np_large_most[step])
+        return false;
+    cache->blocks[step][count] = base;
+    np_store_relaxed(&cache->count[step], (uint16_t)(count + 1)); /* relaxed: statistics */
+    return true;
+}
+
+struct np_heap;
+/* Bytes kept; any thread, a statistic. */
+uint64_t np_large_cached_bytes(const struct np_heap *heap);
 /* Everything kept goes back to the backend. */
 void np_large_cache_flush(struct np_heap *heap);
 

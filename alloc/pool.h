@@ -60,7 +60,7 @@ struct np_pool {
         struct {
             uint16_t owner; /* (o>) id of the heap that may touch (o) fields; 0: free or shared */
             uint8_t kind;   /* (o>) enum np_pool_kind; (c) while not free */
-            uint8_t spare;  /* 0 */
+            uint8_t traced; /* (x) relaxed, sticky: 1: untyped blocks of it may be traced */
         };
         uint32_t key; /* both at once: np_pool_key */
     };
@@ -75,11 +75,11 @@ struct np_pool {
     uint16_t capacity;    /* (c) while not free: blocks */
     uint16_t carved;      /* (o>) blocks [0, carved) were handed out or linked at least once */
     uint16_t used;        /* (o) carved blocks that are not free; in magazines they count as used */
-    uint16_t spare_three;
-    uint32_t next, prev;          /* (o, L) list links: pool index + 1; 0 ends */
-    uint32_t young_next;          /* (o, s) next on the young list: index + 1; 0 ends */
-    uint32_t type_index;          /* (c) while not free: of a NEAP_POOLED type's own pool; else 0 */
-    uint64_t grace;               /* (L) clock tag before which it may not change kind or class */
+    uint16_t confined_row; /* (o>) the collector's: row in a confined collection under way, or 0 */
+    uint32_t next, prev;   /* (o, L) list links: pool index + 1; 0 ends */
+    uint32_t young_next;   /* (o, s) next on the young list: index + 1; 0 ends */
+    uint32_t type_index;   /* (c) while not free: of a NEAP_POOLED type's own pool; else 0 */
+    uint64_t grace;        /* (L) clock tag before which it may not change kind or class */
     struct np_magazine *magazine; /* (o) the owner's for the class */
 } __attribute__((aligned(NP_CACHE_LINE)));
 _Static_assert(sizeof(struct np_pool) == NP_CACHE_LINE, "one line per pool");

@@ -18,6 +18,7 @@
 #include "alloc/sample.h"
 #include "alloc/shared.h"
 #include "alloc/stats.h"
+#include "alloc/trace.h"
 #include "base/check.h"
 #include "base/tls.h"
 
@@ -61,7 +62,30 @@ static inline void *guarded(void *block)
     return block;
 }
 
-static np_noinline void *take_slow(size_t bytes)
+/* The block, told to the tracer if it is its turn. Blocks between guard pages are not traced. */
+static np_alloc_text void *traced(void *block, size_t bytes, const struct neap_site *site)
+{
+    struct np_heap *heap = has_heap() ? np_tls.heap : NULL;
+    bytes += bytes == 0;
+    /* relaxed: a hint */
+    bool due = heap != NULL ? np_trace_is_due(heap, bytes) : np_load_relaxed(&np_trace_is_wanted);
+    if (block == NULL || !due || np_sample_has(block) ||
+        !np_trace_hooks.made(heap, block, bytes, 0, site))
+        return block;
+    if (np_region_has(block)) /* relaxed: it reaches other threads with the block */
+        np_store_relaxed(&np_pool_of(block)->traced, (uint8_t)1);
+    return block;
+}
+
+static np_alloc_text void *take_large(size_t alignment, size_t bytes, bool zero,
+                                      const struct neap_site *site)
+{
+    if (!np_alloc_ready())
+        return NULL;
+    return traced(np_large_new(bytes, alignment, false, zero), bytes, site);
+}
+
+static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
 {
     if (!np_alloc_ready())
         return NULL;
@@ -71,63 +95,76 @@ static np_noinline void *take_slow(size_t bytes)
             return block;
     }
     if (bytes > NP_SMALL_MAX)
-        return np_large_new(bytes, 16, false, false);
+        return take_large(16, bytes, false, site);
     unsigned class_index = np_class_of(bytes != 0 ? bytes : 1) + NP_CLASS_UNTYPED;
-    return has_heap() ? np_heap_take_slow(np_tls.heap, class_index) : np_shared_take(class_index);
+    void *block;
+    if (!has_heap())
+        block = np_shared_take(class_index);
+    else if ((block = np_heap_take(np_tls.heap, class_index)) == NULL)
+        block = np_heap_take_slow(np_tls.heap, class_index);
+    return traced(block, bytes, site);
+}
+
+/* take_slow looks again. */
+static np_alloc_text void *take_due(size_t bytes, const struct neap_site *site)
+{
+    np_trace_undo(np_tls.heap, bytes);
+    return take_slow(bytes, site);
 }
 
 _Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
 
 /* bytes with the canary's. */
-static inline void *take(size_t bytes)
+static inline void *take(size_t bytes, const struct neap_site *site)
 {
     size_t offset = bytes - 1;
     if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
-        return take_slow(bytes);
+        return take_slow(bytes, site);
+    if (np_trace_is_due(np_tls.heap, bytes))
+        return take_due(bytes, site);
     /* &magazines[np_class_of(bytes) + NP_CLASS_UNTYPED] in two instructions */
     offset &= ~(size_t)(NP_CLASS_STEP - 1);
     char *magazines = (char *)&np_tls.heap->magazines[NP_CLASS_UNTYPED];
     void *block = np_magazine_take((struct np_magazine *)(void *)(magazines + 2 * offset));
-    return np_likely(block != NULL) ? block : take_slow(bytes);
+    return np_likely(block != NULL) ? block : take_slow(bytes, site);
 }
 
-void *neap_alloc(size_t bytes)
+np_alloc_text void *neap_alloc_at(size_t bytes, const struct neap_site *site)
 {
-    return guarded(take(with_tail(bytes)));
+    return guarded(take(with_tail(bytes), site));
 }
 
-void *neap_calloc(size_t count, size_t bytes)
+np_alloc_text void *neap_calloc_at(size_t count, size_t bytes, const struct neap_site *site)
 {
     size_t total;
     if (__builtin_mul_overflow(count, bytes, &total))
         return NULL;
     if (with_tail(total) > NP_SMALL_MAX)
-        return np_alloc_ready() ? guarded(np_large_new(with_tail(total), 16, false, true)) : NULL;
-    void *block = neap_alloc(total);
+        return guarded(take_large(16, with_tail(total), true, site));
+    void *block = neap_alloc_at(total, site);
     return block != NULL ? memset(block, 0, total) : NULL;
 }
 
-void *neap_aligned_alloc(size_t alignment, size_t bytes)
+np_alloc_text void *neap_aligned_alloc_at(size_t alignment, size_t bytes,
+                                          const struct neap_site *site)
 {
     if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > ALIGNMENT_MOST)
         return NULL;
     bytes = with_tail(bytes);
     if (alignment <= NP_CLASS_STEP)
-        return guarded(take(bytes));
+        return guarded(take(bytes, site));
     /* Blocks of a size that is a multiple of the alignment are aligned: pools are. */
     if (bytes <= NP_SMALL_MAX && alignment <= NP_SMALL_MAX) {
         size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
         if (rounded <= NP_SMALL_MAX)
-            return guarded(take(rounded != 0 ? rounded : alignment));
+            return guarded(take(rounded != 0 ? rounded : alignment, site));
     }
-    if (!np_alloc_ready())
-        return NULL;
-    return guarded(np_large_new(bytes != 0 ? bytes : 1, alignment, false, false));
+    return guarded(take_large(alignment, bytes != 0 ? bytes : 1, false, site));
 }
 
 /* ---- giving ---- */
 
-static np_cold void free_large(void *block)
+static np_noinline void free_large(void *block)
 {
     if (block == NULL)
         return;
@@ -138,8 +175,11 @@ static np_cold void free_large(void *block)
     struct np_large *large = np_large_of(block);
     np_check((uintptr_t)block % 16 == 0 && !large->is_object, "%p is not a block of neap_alloc",
              block);
-    if (NP_GUARD && !large->is_freed)
+    if (NP_GUARD && np_large_is_live(large))
         np_guard_unseal("neap_free", block, large->bytes);
+    /* relaxed: written when it was made */
+    if (np_unlikely(np_load_relaxed(&large->trace) != 0))
+        np_trace_hooks.freed(block);
     np_large_free(block, false);
 }
 
@@ -151,6 +191,8 @@ static np_noinline void free_guarded(struct np_pool *pool, void *block)
     np_check(np_load_relaxed(&pool->kind) == NP_POOL_UNTYPED && pool->capacity != 0 &&
                  index < np_load_relaxed(&pool->carved) && np_block_at(pool, index) == block,
              "%p is not a block of neap_alloc, or was freed already", block);
+    if (np_load_relaxed(&pool->traced) != 0) /* relaxed: set before the block was handed out */
+        np_trace_hooks.freed(block);
     np_guard_give(pool, block);
     if (!has_heap())
         np_shared_give(pool, block);
@@ -158,19 +200,26 @@ static np_noinline void free_guarded(struct np_pool *pool, void *block)
         np_heap_give_guarded(np_tls.heap, pool, block);
 }
 
+static np_cold void free_twice(void *block)
+{
+    np_panic_at("neap_free", "%p was freed twice", block);
+}
+
 static np_noinline void free_slow(struct np_pool *pool, void *block)
 {
     np_check(np_load_relaxed(&pool->kind) == NP_POOL_UNTYPED && pool->capacity != 0,
              "%p is not a block of neap_alloc, or was freed already", block);
+    /* relaxed: set before the block was handed out */
+    if (np_unlikely(np_load_relaxed(&pool->traced) != 0)) {
+        bool own = has_heap() && np_load_relaxed(&pool->owner) == np_tls.id;
+        if (own && pool->magazine->first == block)
+            free_twice(block);
+        np_trace_hooks.freed(block);
+    }
     if (!has_heap())
         np_shared_give(pool, block);
     else
         np_heap_give_slow(np_tls.heap, pool, block);
-}
-
-static np_cold void free_twice(void *block)
-{
-    np_panic_at("neap_free", "%p was freed twice", block);
 }
 
 void neap_free(void *block)
@@ -211,36 +260,69 @@ size_t neap_usable_size(const void *block)
                                 : np_large_of(block)->bytes - NP_GUARD_TAIL;
 }
 
-/* Large before and after: it may grow where it is. */
-static void *resize_large(void *block, size_t bytes)
+/* Large before and after: it may grow where it is. For the tracer a block of another size is
+ * another block; when there is no memory the old one stays, as one that is not traced. */
+static np_alloc_text void *resize_large(void *block, size_t bytes, const struct neap_site *site)
 {
-    size_t before = np_large_of(block)->bytes;
+    struct np_large *large = np_large_of(block);
+    size_t before = large->bytes;
+    if (np_load_relaxed(&large->trace) != 0) { /* relaxed: as in free_large */
+        np_trace_hooks.freed(block);
+        np_store_relaxed(&large->trace, 0u);
+    }
     if (NP_GUARD)
         np_guard_unseal("neap_realloc", block, before);
     void *other = np_large_resize(block, bytes);
     if (NP_GUARD)
         np_guard_seal(other != NULL ? other : block,
                       np_large_of(other != NULL ? other : block)->bytes);
-    return other;
+    return traced(other, bytes, site);
 }
 
-void *neap_realloc(void *block, size_t bytes)
+np_alloc_text void *neap_realloc_at(void *block, size_t bytes, const struct neap_site *site)
 {
     if (block == NULL)
-        return neap_alloc(bytes);
+        return neap_alloc_at(bytes, site);
     size_t before = neap_usable_size(block);
     bool is_large = !np_region_has(block) && !np_sample_has(block);
     np_check(!is_large || !np_large_of(block)->is_object, "%p is not a block of neap_alloc", block);
     if (bytes <= before && bytes > before / 2)
         return block;
     if (is_large && with_tail(bytes) > NP_SMALL_MAX)
-        return resize_large(block, with_tail(bytes));
-    void *other = neap_alloc(bytes);
+        return resize_large(block, with_tail(bytes), site);
+    void *other = neap_alloc_at(bytes, site);
     if (other == NULL)
         return NULL;
     memcpy(other, block, bytes < before ? bytes : before);
     neap_free(block);
     return other;
+}
+
+/* ---- without a site: the functions behind the macros ---- */
+
+#undef neap_alloc
+#undef neap_calloc
+#undef neap_realloc
+#undef neap_aligned_alloc
+
+np_alloc_text void *neap_alloc(size_t bytes)
+{
+    return neap_alloc_at(bytes, np_site_of_code(__builtin_return_address(0)));
+}
+
+np_alloc_text void *neap_calloc(size_t count, size_t bytes)
+{
+    return neap_calloc_at(count, bytes, np_site_of_code(__builtin_return_address(0)));
+}
+
+np_alloc_text void *neap_realloc(void *block, size_t bytes)
+{
+    return neap_realloc_at(block, bytes, np_site_of_code(__builtin_return_address(0)));
+}
+
+np_alloc_text void *neap_aligned_alloc(size_t alignment, size_t bytes)
+{
+    return neap_aligned_alloc_at(alignment, bytes, np_site_of_code(__builtin_return_address(0)));
 }
 
 size_t neap_trim(void)

@@ -20,13 +20,14 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 
 void *np_os_reserve(size_t bytes, size_t alignment)
 {
     int saved = errno;
     size_t page = np_os_page_bytes(), extra = alignment > page ? alignment - page : 0, total;
     void *result = NULL;
-    if (!__builtin_add_overflow(bytes, extra, &total)) {
+    if (!np_fault() && !__builtin_add_overflow(bytes, extra, &total)) {
         char *start = mmap(NULL, total, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (start != MAP_FAILED) {
@@ -193,9 +194,19 @@ void np_os_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns)
     errno = saved;
 }
 
-void np_os_wake_all(const uint32_t *word)
+static void wake(const uint32_t *word, int32_t most)
 {
     int saved = errno;
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0);
     errno = saved;
+}
+
+void np_os_wake_all(const uint32_t *word)
+{
+    wake(word, INT32_MAX);
+}
+
+void np_os_wake_one(const uint32_t *word)
+{
+    wake(word, 1);
 }

@@ -41,5 +41,6 @@ bool np_os_privileged(void); /* raised privilege: the environment is not to be t
 /* Waits while *word == expected, at most timeout_ns (UINT64_MAX: for ever). May return early. */
 void np_os_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void np_os_wake_all(const uint32_t *word);
+void np_os_wake_one(const uint32_t *word);
 
 #endif

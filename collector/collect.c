@@ -13,15 +13,17 @@
  *   known live  stopped  trace.c         what immortal objects reach is passed over by counting
  *   count       stopped  count.c         counts minus references from inside, in side words
  *   trace       stopped  trace.c         restore what is reachable from what is held from outside
- *   weak, part  stopped  garbage.c       clear weak references, condemn; what needs user code is
- * held promote     stopped  universe.c      lists of young and middle pools START
+ *   weak, part  stopped  garbage.c       clear weak references, condemn, hold for user code
+ *   promote     stopped  universe.c      lists of young and middle pools
+ *   START
  *     v
  *   clean       running                  side words back to zero; collector.lock is given up
  *   sweep       running  garbage.c       plain garbage: release what leaves the set, free it
  *   finalize    running, user code       callbacks, finalizers      } at once in neap_collect, else
- *   recheck     lock, handshake, STOP    the held set only          } as a pending item, on
- * whichever dispose     running, user code       dispose, release, free     } thread reaches a
- * quiescent point
+ *   recheck     lock, handshake, STOP    the held set only          } as a pending item, on the
+ *   dispose     running, user code       dispose, release, free     } first thread that may
+ *
+ * Before all that a heap in debt collects alone (confined.h), which may make the rest unnecessary.
  *
  * No user code runs in a stopped world, under the lock, or inside an allocation. Sets with
  * published peekable members wait on `waiting` for their peek grace period; each automatic
@@ -40,6 +42,7 @@
 #include "base/perturb.h"
 #include "collector/audit.h"
 #include "collector/collect.h"
+#include "collector/confined.h"
 #include "collector/count.h"
 #include "collector/crew.h"
 #include "collector/events.h"
@@ -93,6 +96,7 @@ int np_collector_init(void)
 void np_collector_fini(void)
 {
     np_crew_fini();
+    np_confined_fini();
     np_known_fini();
     np_count_fini();
     np_events_fini();
@@ -115,6 +119,14 @@ void np_collect_lock(const char *call)
     np_quiescent_point(np_tls.thread);
     np_lock_parked(&collector.lock);
     np_store_relaxed(&collector.walker, np_tls.thread); /* relaxed: read by this thread alone */
+}
+
+bool np_collect_trylock(void)
+{
+    if (pthread_mutex_trylock(&collector.lock) != 0)
+        return false;
+    np_store_relaxed(&collector.walker, np_tls.thread); /* relaxed: read by this thread alone */
+    return true;
 }
 
 void np_collect_unlock(void)
@@ -143,7 +155,7 @@ static uint64_t collect_stopped(int generation, struct np_findings *ret_findings
     np_universe_gather_stopped(generation);
     if (NP_CHECK_LEVEL >= 2)
         np_verify_begin_stopped(generation);
-    np_plan_update_stopped();
+    np_plan_update();
     np_phases_lap(phases, NEAP_GC_PHASE_GATHER);
     np_trace_known_stopped();
     np_phases_lap(phases, NEAP_GC_PHASE_KNOWN);
@@ -361,7 +373,9 @@ static bool lock_if_due(void)
 
 void np_collector_serve_debt(struct np_heap *heap)
 {
-    np_pacing_take_debt(heap);
+    int64_t made = np_pacing_take_debt(heap);
+    if (np_pacing_is_on() && np_confined_collect(heap, made))
+        (void)np_pacing_take_debt(heap); /* the next question counts without them */
     if (!lock_if_due())
         return;
     int generation = np_pacing_due();

@@ -6,9 +6,13 @@
 #ifndef NP_COLLECTOR_COLLECT_H
 #define NP_COLLECTOR_COLLECT_H
 
+#include <stdbool.h>
+
 /* At a quiescent point, parked while somebody else has it. Panics, naming the call, where the
  * caller is inside a walk or runs user code of a collection: `call` is the public function. */
 void np_collect_lock(const char *call);
+/* False: somebody has it, maybe the caller. */
+bool np_collect_trylock(void);
 void np_collect_unlock(void);
 
 #endif

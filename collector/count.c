@@ -14,6 +14,7 @@
 #include "collector/known.h"
 #include "collector/plan.h"
 #include "runtime/count.h"
+#include "runtime/ephemeron.h"
 
 bool np_count_in_header(const struct neap_header *header, uint64_t *ret_count)
 {
@@ -193,12 +194,16 @@ static np_noinline void count_unusual(struct neap_header *header, uint32_t *word
                                       struct counting *counting)
 {
     uint64_t count;
-    if (!np_count_in_header(header, &count)) {
-        if (np_load_relaxed(&header->owner) == NEAP_OWNER_IMMORTAL) /* relaxed: as above */
-            np_known_add(header);
-        return;
-    }
     const struct neap_type *type = np_type_at(header->type);
+    if (!np_count_in_header(header, &count)) {
+        if (type->flags & NP_TYPE_EPHEMERONS) {
+            count = NP_SIDE_COUNT_LIMIT / 2; /* held, and what it holds depends on its keys */
+        } else {
+            if (np_load_relaxed(&header->owner) == NEAP_OWNER_IMMORTAL) /* relaxed: as above */
+                np_known_add(header);
+            return;
+        }
+    }
     /* relaxed: a sum */
     (void)np_fetch_add_relaxed(word, (uint32_t)count * NP_SIDE_ONE + NP_SIDE_MEMBER);
     counting->tally.members++;
@@ -435,7 +440,7 @@ static void share_out(unsigned workers)
 void np_count_stopped(struct np_tally *ret_tally)
 {
     unsigned workers = np_crew_size();
-    np_plan_update_stopped();
+    np_plan_update();
     *ret_tally = (struct np_tally){0};
     if (workers == 1 || !np_side.whole || np_side.row_count < PARALLEL_ROWS ||
         np_side.row_count >= UINT32_MAX / NP_SIDE_ROW || buffer_memory == NULL) {

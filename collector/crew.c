@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/atomics.h"
+#include "base/fault.h"
 #include "base/compiler.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -76,7 +77,9 @@ static bool start_worker(unsigned index)
     int saved = errno;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&crew.threads[index], NULL, worker_main, (void *)(uintptr_t)index);
+    int failed = np_fault() ? EAGAIN
+                            : pthread_create(&crew.threads[index], NULL, worker_main,
+                                             (void *)(uintptr_t)index);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved;
     return failed == 0;

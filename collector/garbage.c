@@ -14,6 +14,7 @@
 #include "collector/trace.h"
 #include "collector/universe.h"
 #include "runtime/death.h"
+#include "runtime/ephemeron.h"
 #include "runtime/visit.h"
 #include "runtime/weak.h"
 #include "threads/clock.h"
@@ -303,10 +304,18 @@ void np_garbage_validate_stopped(struct np_garbage *garbage)
     }
 }
 
+static void finish_ephemerons(struct neap_header *header, enum np_manner manner)
+{
+    if (np_load_relaxed(&header->shared) & NP_HAS_WEAK) /* relaxed: set before it was condemned */
+        np_ephemeron_finish(header, manner);
+}
+
 void np_garbage_release_alive(struct np_garbage *garbage)
 {
-    for (size_t i = garbage->count; i < garbage->count + garbage->alive_count; i++)
+    for (size_t i = garbage->count; i < garbage->count + garbage->alive_count; i++) {
+        finish_ephemerons(garbage->members[i], NP_QUIET);
         np_release(garbage->members[i], NP_QUIET);
+    }
     garbage->alive_count = 0;
 }
 
@@ -361,6 +370,7 @@ void np_garbage_free_plain(struct neap_header *plain, enum np_manner manner)
         if (type->dispose != NULL) /* the runtime's own: see np_count_needs_user */
             type->dispose(np_object_of(header));
         release_children(header, &leaving);
+        finish_ephemerons(header, manner);
         poll(++done);
     }
     for (struct neap_header *header = plain; header != NULL;) {
@@ -421,6 +431,7 @@ void np_garbage_dispose(struct np_garbage *garbage)
         if (type_of(header)->clear != NULL)
             type_of(header)->clear(np_object_of(header));
         release_children(header, &leaving);
+        finish_ephemerons(header, NP_LOUD);
         poll(i);
     }
     struct np_list cleanups;

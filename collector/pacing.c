@@ -100,6 +100,9 @@ static int64_t credit_share(void)
 {
     uint64_t threshold = young_threshold();
     uint64_t share = threshold / (2 * (uint64_t)np_thread_attached_count() + 1);
+    uint64_t confined = (uint64_t)np_pacing_threshold_young();
+    if (np_options.confined && share > confined)
+        share = confined;
     if (threshold == 0 || share > CREDIT_MOST)
         return CREDIT_MOST;
     return share > 0 ? (int64_t)share : 1;
@@ -110,12 +113,35 @@ void np_pacing_give_credit(struct np_heap *heap)
     np_heap_set_credit(heap, credit_share());
 }
 
-void np_pacing_take_debt(struct np_heap *heap)
+int64_t np_pacing_take_debt(struct np_heap *heap)
 {
-    /* relaxed: a count */
-    (void)np_fetch_add_relaxed(&np_pacing.counts[0], heap->credit_start - heap->credit);
+    int64_t made = heap->credit_start - heap->credit;
+    (void)np_fetch_add_relaxed(&np_pacing.counts[0], made); /* relaxed: a count */
     heap->debt = false;
     np_pacing_give_credit(heap);
+    return made;
+}
+
+uint64_t np_pacing_resets(void)
+{
+    return np_load_relaxed(&np_pacing.resets); /* relaxed: changes while we are stopped */
+}
+
+void np_pacing_correct(int64_t delta)
+{
+    (void)np_fetch_add_relaxed(&np_pacing.counts[0], delta); /* relaxed: a count */
+}
+
+int64_t np_pacing_threshold_young(void)
+{
+    uint64_t threshold = np_load_relaxed(&np_pacing.thresholds[0]); /* relaxed: any recent value */
+    return threshold > INT64_MAX ? INT64_MAX : (int64_t)threshold;
+}
+
+bool np_pacing_is_on(void)
+{
+    /* relaxed, both: any recent value will do */
+    return np_load_relaxed(&np_pacing.enabled) && np_load_relaxed(&np_pacing.thresholds[0]) != 0;
 }
 
 static bool is_over(int generation)
@@ -179,14 +205,17 @@ void np_pacing_reset_stopped(int generation)
     /* relaxed, all: whoever else writes them is stopped, or sets them by the public calls */
     for (int i = 0; i <= generation; i++)
         np_store_relaxed(&np_pacing.counts[i], 0);
+    np_store_relaxed(&np_pacing.resets, np_pacing.resets + 1); /* read by threads that run */
     if (generation < 2)
         (void)np_fetch_add_relaxed(&np_pacing.counts[generation + 1], 1);
     int64_t share = credit_share();
     uint32_t high = np_thread_high();
     for (uint32_t slot = 1; slot <= high; slot++) {
         struct np_heap *heap = np_thread_at((uint16_t)slot)->heap;
-        if (heap != NULL)
+        if (heap != NULL) {
             np_heap_set_credit(heap, share);
+            heap->large_made = 0;
+        }
     }
 }
 

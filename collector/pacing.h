@@ -34,6 +34,7 @@ struct np_pacing {
     uint64_t thresholds[3];  /* (x) */
     int64_t counts[3];       /* (x) */
     uint64_t scale;          /* (x) written under the lock */
+    uint64_t resets;         /* (s) */
     uint64_t old_alive;      /* (L) objects that the last old collection left alive */
     uint64_t old_pending;    /* (L) objects promoted to generation 2 since then */
     uint64_t committed;      /* (x) bytes in use when the last collection ended */
@@ -55,8 +56,17 @@ struct np_pacing_outcome {
 
 void np_pacing_init(void);
 
-/* Adds what the heap has handed out to counts[0] and gives it new credit. */
-void np_pacing_take_debt(struct np_heap *heap);
+/* Adds what the heap has handed out since the last time, net of what it got back, to counts[0] and
+ * gives it new credit. Returns what it added. */
+int64_t np_pacing_take_debt(struct np_heap *heap);
+/* How often counts[0] has been set to 0 by a collection; changes in stops only. */
+uint64_t np_pacing_resets(void);
+/* Adds to counts[0]: what was counted there is known better now. */
+void np_pacing_correct(int64_t delta);
+/* Without the scale. */
+int64_t np_pacing_threshold_young(void);
+/* Are there automatic collections of generation 0? */
+bool np_pacing_is_on(void);
 /* New credit for a heap, its objects counted already or still new. */
 void np_pacing_give_credit(struct np_heap *heap);
 /* The generation whose collection is due, or -1. Any thread; collect.c asks again under its lock.

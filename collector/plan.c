@@ -3,16 +3,21 @@
  * A plan is made once per type; types are registered for good. */
 #include "collector/plan.h"
 
+#include <pthread.h>
+
 #include "base/os.h"
 
 #define PLANS_BYTES (((size_t)NP_TYPE_CHUNKS << NP_TYPE_CHUNK_LOG2) * sizeof(struct np_plan))
 
 struct np_plan *np_plans;
-static uint32_t planned; /* (s) types 1 .. planned have a plan */
+uint32_t np_planned;
+const struct np_plan np_no_plan;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* never held at a stop point */
 
 int np_plan_init(void)
 {
-    planned = 0;
+    np_store_relaxed(&np_planned, 0); /* relaxed: nobody else runs yet */
     np_plans = np_os_reserve(PLANS_BYTES, 1);
     return np_plans != NULL ? 0 : -1;
 }
@@ -46,8 +51,17 @@ static struct np_plan plan_of(const struct neap_type *type)
     return plan;
 }
 
-void np_plan_update_stopped(void)
+void np_plan_update(void)
 {
-    for (uint32_t count = np_type_count(); planned < count; planned++)
-        np_plans[planned + 1] = plan_of(np_type_at(planned + 1));
+    /* relaxed: fewer than there are means one more look under the lock */
+    if (np_likely(np_load_relaxed(&np_planned) >= np_type_count()))
+        return;
+    pthread_mutex_lock(&lock);
+    uint32_t count = np_type_count();
+    for (uint32_t index = np_load_relaxed(&np_planned) + 1; index <= count; index++) {
+        np_plans[index] = plan_of(np_type_at(index));
+        /* [MM-plan-1] release: the plan is complete; pairs with the acquire in np_plan_at */
+        np_store_release(&np_planned, index);
+    }
+    pthread_mutex_unlock(&lock);
 }

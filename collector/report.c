@@ -6,6 +6,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/event.h"
+#include "base/os.h"
+#include "collector/confined.h"
 #include "collector/histogram.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -35,6 +38,9 @@ void np_report_init(void)
 
 void np_report_collection(const struct neap_gc_event *event)
 {
+    if (np_event_is_wanted())
+        np_event_tell(NP_EVENT_COLLECTION, np_os_now_ns() - event->total_ns, 0,
+                      (uint32_t)event->generation, 0);
     pthread_mutex_lock(&lock);
     records[event->generation].collections++;
     records[event->generation].collected += event->collected;
@@ -81,4 +87,6 @@ void np_report_read(int generation, struct neap_gc_stats *ret_stats)
     };
     memcpy(ret_stats->phase_ns, records[generation].phase_ns, sizeof ret_stats->phase_ns);
     pthread_mutex_unlock(&lock);
+    if (generation == 0)
+        np_confined_read(&ret_stats->confined, &ret_stats->confined_collected);
 }

@@ -90,7 +90,7 @@ size_t neap_retained_size(const void *object)
     np_usage_check("neap_retained_size");
     np_collect_lock("neap_retained_size");
     np_world_stop(NP_STOP_WALK);
-    np_plan_update_stopped();
+    np_plan_update();
     np_universe_gather_stopped(2);
     struct closure closure = {.visitor = {find_slot}};
     closure.limit = (size_t)np_side.row_count * NP_SIDE_ROW + np_universe.large_count + 1;

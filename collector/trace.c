@@ -19,6 +19,7 @@
 #include "collector/scan.h"
 #include "collector/share.h"
 #include "collector/universe.h"
+#include "runtime/ephemeron.h"
 
 enum { AHEAD = 16 }; /* references in the queue; a power of two */
 
@@ -41,6 +42,7 @@ struct tracer {
     void *arg;
     bool overflowed; /* something marked was not visited */
     bool shared;     /* others trace at the same time */
+    bool closure;    /* all that an object keeps, whatever else that depends on */
 } __attribute__((aligned(NP_CACHE_LINE)));
 
 static struct tracer
@@ -72,6 +74,8 @@ void np_trace_fini(void)
         tracers[i].stack = NULL;
     }
 }
+
+static bool ephemerons; /* (s) there are some: keys and weak maps are visited with care */
 
 static inline __attribute__((always_inline)) bool mark(struct tracer *t, struct neap_header *header,
                                                        uint32_t *word)
@@ -130,6 +134,33 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
         push((struct tracer *)(void *)visitor, neap_header_of(child));
 }
 
+/* ---- ephemerons: a value is reached when its map and its key are, whichever is marked last ----
+ */
+
+/* Neither marked nor held up by something that is not examined. */
+static bool is_unreached(const struct tracer *t, const struct neap_header *header)
+{
+    const uint32_t *word = word_of(t, header);
+    /* relaxed: one worker traces where there are weak maps */
+    return word != NULL && np_side_is(np_load_relaxed(word), NP_SIDE_MEMBER);
+}
+
+static void push_if_reached(struct neap_header *other, void *value, void *arg)
+{
+    struct tracer *t = arg;
+    if (t->closure || !is_unreached(t, other))
+        push(t, neap_header_of(value));
+}
+
+/* The object is marked. */
+static np_noinline void visit_ephemerons(struct tracer *t, struct neap_header *header)
+{
+    if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
+        np_ephemeron_each_of_map_stopped(np_object_of(header), push_if_reached, t);
+    if (np_load_relaxed(&header->shared) & NP_HAS_WEAK) /* relaxed: the world is stopped */
+        np_ephemeron_each_of_key_stopped(header, push_if_reached, t);
+}
+
 /* And the plan of the object visited last: of most objects the type is known before it is read. */
 struct queue {
     unsigned first, count;
@@ -161,6 +192,11 @@ static inline __attribute__((always_inline)) void visit(struct tracer *t, struct
                              : "memory"); /* a branch, which is predicted; not a conditional move */
     }
     const struct np_plan *plan = &queue->plan;
+    if (np_unlikely(ephemerons)) {
+        visit_ephemerons(t, header);
+        if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
+            return;
+    }
     if (np_unlikely(!plan->simple || (header->flags & NP_FLAG_ARRAY))) {
         np_visit_object(header, np_type_at(header->type), &t->visitor, push_slot);
         return;
@@ -358,6 +394,7 @@ static void begin(struct tracer *t, np_trace_marked *marked, void *arg, bool sha
     t->arg = arg;
     t->marked_count = 0;
     t->shared = shared;
+    t->closure = false;
 }
 
 /* ---- one worker ---- */
@@ -372,7 +409,9 @@ static uint64_t trace_alone(void)
 
 void np_trace_from_stopped(struct neap_header *header, np_trace_marked *marked, void *arg)
 {
+    ephemerons = np_ephemeron_count() > 0;
     begin(&alone, marked, arg, false);
+    alone.closure = true;
     if (mark(&alone, header, np_side_word(header))) {
         trace_on(&alone, header);
         finish(&alone);
@@ -427,7 +466,8 @@ static void trace_left(size_t count, bool known)
 
 void np_trace_known_stopped(void)
 {
-    if (np_side.whole && np_known_count() > 0)
+    /* what a weak map holds depends on its keys: with weak maps everything is counted */
+    if (np_side.whole && np_known_count() > 0 && np_ephemeron_count() == 0)
         trace_left(np_scan_known_stopped(workers_for_rows()), true);
 }
 
@@ -480,7 +520,8 @@ static uint64_t count_marked(unsigned workers, uint64_t members)
 
 uint64_t np_trace_universe_stopped(uint64_t members)
 {
-    if (!np_side.whole)
+    ephemerons = np_ephemeron_count() > 0;
+    if (!np_side.whole || ephemerons) /* what weak maps hold is found by one worker */
         return trace_alone();
     trace_left(np_scan_members_stopped(workers_for_rows()), false);
     return count_marked(workers_for_rows(), members);

@@ -7,6 +7,7 @@
 
 #include "alloc/heap.h"
 #include "base/os.h"
+#include "runtime/ephemeron.h"
 #include "threads/thread.h"
 
 /* More large objects than this (each over 512 bytes) stay unexamined. */
@@ -54,13 +55,14 @@ void np_universe_fini(void)
 /* ---- gathering ---- */
 
 /* May the pool hold objects that a collection examines? Not when its blocks are untyped or have no
- * slots, nor when all in it is frozen. */
+ * slots and are no keys of weak maps, nor when all in it is frozen. */
 static bool is_examined(uint32_t pool_index)
 {
     const struct np_pool *pool = &np_region.pools[pool_index];
     /* relaxed: object pools change kind only by threads that are stopped */
     return np_load_relaxed(&pool->kind) == NP_POOL_OBJECTS &&
-           np_size_classes[pool->class_index].is_tracked && pool->generations != NP_POOL_FROZEN;
+           (np_size_classes[pool->class_index].is_tracked || np_ephemeron_has_keys(pool_index)) &&
+           pool->generations != NP_POOL_FROZEN;
 }
 
 static void cover(uint32_t pool_index)

@@ -13,11 +13,17 @@
 #ifndef NP_COLLECTOR_VERIFY_H
 #define NP_COLLECTOR_VERIFY_H
 
-#include <stdbool.h>
+#include <stddef.h>
+
+#include "runtime/header.h"
 
 /* Before counting: computes what this collection should find. Without memory it does nothing. */
 void np_verify_begin_stopped(int generation);
 /* After tracing: panics where the side words say otherwise, naming the object's type. */
 void np_verify_end_stopped(void);
+
+/* The world runs, and the caller has the collector's lock: stops it and panics where one of these
+ * is reachable (confined.h). */
+void np_verify_candidates(struct neap_header *const *candidates, size_t count);
 
 #endif

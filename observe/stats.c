@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc/stats.h"
+#include "base/fault.h"
 #include "base/os.h"
 #include "neap/gc.h"
 #include "neap/status.h"
@@ -34,6 +35,7 @@ void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats_bytes)
         stats.stuck_objects = np_stuck_count();
         stats.pending_items = np_pending_count();
     }
+    stats.injected_faults = np_fault_count();
     stats.resident_bytes = np_os_resident_bytes();
     memset(ret_stats, 0, stats_bytes);
     memcpy(ret_stats, &stats, stats_bytes < sizeof stats ? stats_bytes : sizeof stats);
@@ -58,9 +60,11 @@ int neap_stats_write_json(FILE *out)
                 "%s{\"collections\":%" PRIu64 ",\"collected\":%" PRIu64
                 ",\"uncollectable\":%" PRIu64 ",\"pause_p50_ns\":%" PRIu64
                 ",\"pause_p99_ns\":%" PRIu64 ",\"pause_max_ns\":%" PRIu64 ",\"stopped_ns\":%" PRIu64
-                ",\"total_ns\":%" PRIu64 "}",
+                ",\"total_ns\":%" PRIu64 ",\"confined\":%" PRIu64 ",\"confined_collected\":%" PRIu64
+                "}",
                 generation > 0 ? "," : "", gc.collections, gc.collected, gc.uncollectable,
-                gc.pause_p50_ns, gc.pause_p99_ns, gc.pause_max_ns, gc.stopped_ns, gc.total_ns);
+                gc.pause_p50_ns, gc.pause_p99_ns, gc.pause_max_ns, gc.stopped_ns, gc.total_ns,
+                gc.confined, gc.confined_collected);
     }
     fprintf(out, "],");
     np_stops_write_json(out);

@@ -190,19 +190,6 @@ void np_batch_drain(struct np_local *local)
     }
 }
 
-bool np_batch_has_queued(struct np_local *local)
-{
-    return !np_queue_empty(&local->merges);
-}
-
-bool np_batch_is_open(const struct np_local *local)
-{
-    for (unsigned i = 0; i < NP_BATCHES_OPEN; i++)
-        if (local->open[i] != NULL)
-            return true;
-    return false;
-}
-
 void np_batch_settle(struct np_thread *thread, void *arg)
 {
     (void)arg;

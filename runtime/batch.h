@@ -29,10 +29,19 @@ void np_batch_drain(struct np_local *local);
 /* The handshake before a stop: nothing of the thread stays batched or queued. Fits np_handshake. */
 void np_batch_settle(struct np_thread *thread, void *arg);
 
-bool np_batch_has_queued(struct np_local *local);
+static inline bool np_batch_has_queued(const struct np_local *local)
+{
+    return !np_queue_empty(&local->merges);
+}
 
 /* Is anything gathered that has not been sent? */
-bool np_batch_is_open(const struct np_local *local);
+static inline bool np_batch_is_open(const struct np_local *local)
+{
+    for (unsigned i = 0; i < NP_BATCHES_OPEN; i++)
+        if (local->open[i] != NULL)
+            return true;
+    return false;
+}
 
 /* Gives the slot its spare batches, or takes them all back (shutdown). False: out of memory. */
 bool np_batch_provide(struct np_local *local);

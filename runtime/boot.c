@@ -15,18 +15,24 @@
 
 #include "alloc/heap.h"
 #include "alloc/large.h"
+#include "alloc/trace.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "collector/collector.h"
 #include "neap/gc.h"
 #include "neap/runtime.h"
 #include "neap/thread.h"
+#include "observe/timeline.h"
+#include "observe/tracer.h"
 #include "runtime/batch.h"
 #include "runtime/collect_hooks.h"
 #include "runtime/contend.h"
 #include "runtime/death.h"
 #include "runtime/deferred.h"
+#include "runtime/dynamic.h"
+#include "runtime/ephemeron.h"
 #include "runtime/fork.h"
 #include "runtime/grace.h"
 #include "runtime/helper.h"
@@ -91,35 +97,39 @@ static void drain_queues(struct np_thread *thread)
     np_heap_drain_remote(thread->heap);
 }
 
-/* The usual case of a thread that is about to sleep. */
+/* The usual case of a thread that is about to sleep. What others have queued for it is looked at
+ * after it published that it sleeps, and drained by the handlers. */
 static bool is_settled(struct np_thread *thread)
 {
     const struct np_local *local = thread->local;
     return !np_batch_is_open(local) && np_death_is_empty(local) && np_pending_count() == 0 &&
-           np_grace_bytes() == 0 && !np_batch_has_queued(thread->local) &&
-           np_heap_is_settled(thread->heap);
+           np_grace_bytes() == 0 && np_heap_is_settled(thread->heap);
 }
 
-static void before_blocking(struct np_thread *thread)
+static np_noinline void settle_before_blocking(struct np_thread *thread)
 {
-    if (np_likely(is_settled(thread)))
-        return;
     int saved = errno;
     flush(thread);
-    drain_queues(thread);
     np_grace_abandon(thread->local); /* others may poll while this thread sleeps */
     if (np_pending_count() > 0 || np_grace_bytes() > 0 || !np_death_is_empty(thread->local))
         np_helper_wake(); /* nobody else may come by */
     errno = saved;
 }
 
+static void before_blocking(struct np_thread *thread)
+{
+    if (np_unlikely(!is_settled(thread)))
+        settle_before_blocking(thread);
+}
+
 /* A thread that leaves for good has no later poll: what it merged while it left must be dead and
  * gone too. */
 static bool has_work(struct np_thread *thread)
 {
-    bool leaving = thread == np_tls.thread && thread->blocking_depth == 0;
-    return np_batch_has_queued(thread->local) || np_heap_has_remote(thread->heap) ||
-           (leaving && !np_death_is_empty(thread->local));
+    if (np_unlikely(np_batch_has_queued(thread->local) || np_heap_has_remote(thread->heap)))
+        return true;
+    bool leaving = thread->blocking_depth == 0 && thread == np_tls.thread;
+    return leaving && !np_death_is_empty(thread->local);
 }
 
 /* Everything that is pending runs here; what the user code of one round makes, the next round
@@ -128,6 +138,7 @@ static void detaching(struct np_thread *thread)
 {
     bool done;
     do {
+        drain_queues(thread);
         before_blocking(thread);
         np_contend_serve(thread->local);
         np_grace_poll(thread->local);
@@ -193,23 +204,13 @@ static void operation_ask(uint64_t tag)
     np_clock_ask(NP_CLOCK_OPERATION, tag);
 }
 
-static uint64_t fail_countdown; /* (x) allocations until one fails; 0: none */
-
-static bool may_fail(void)
-{
-    /* relaxed: a count */
-    if (np_likely(np_load_relaxed(&fail_countdown) == 0))
-        return false;
-    return np_fetch_add_relaxed(&fail_countdown, (uint64_t)-1) == 1;
-}
-
 static const struct np_alloc_hooks alloc_hooks = {
     .claim = claim,
     .clock_tag = operation_tag,
     .clock_passed = operation_passed,
     .clock_ask = operation_ask,
     .idle = np_helper_wake,
-    .may_fail = may_fail,
+    .may_fail = np_fault,
 };
 
 /* ---- collector ---- */
@@ -246,11 +247,13 @@ static void stop_floors(void)
     np_collector_fini();
     np_deferred_fini();
     np_string_fini();
+    np_ephemeron_fini();
     np_watch_fini();
     np_address_locks_fini();
     np_threads_fini();
     np_batch_free_all();
     np_alloc_fini();
+    np_fault_disarm();
 }
 
 static int first_init(const struct neap_options *options)
@@ -262,20 +265,22 @@ static int first_init(const struct neap_options *options)
             fprintf(stderr, "neap: NEAP_OPTIONS: %s\n", error);
         return NEAP_EINVAL;
     }
+    np_fault_arm(np_options.fail_nth, np_options.fail_one_in, np_options.fail_seed);
     int status = start_floors();
-    if (status != NEAP_OK)
+    if (status != NEAP_OK) {
+        np_fault_disarm();
         return status;
+    }
     np_watchdog_set(np_options.safepoint_warn_ms * 1000000, NULL);
     np_watchdog_set_backtrace(np_options.safepoint_backtrace != 0);
     np_usage_set_alive(true);
-    np_helper_allow();
     status = np_thread_attach("main");
     if (status != NEAP_OK) {
         np_usage_set_alive(false);
         stop_floors();
         return status;
     }
-    np_store_relaxed(&fail_countdown, np_options.fail_nth); /* relaxed: no other thread yet */
+    np_helper_allow(); /* no earlier: a start that fails would leave it allowed */
     return NEAP_OK;
 }
 
@@ -302,6 +307,7 @@ static size_t settle_deaths(struct np_thread *thread)
 {
     size_t ran = 0;
     do {
+        drain_queues(thread);
         before_blocking(thread);
         np_user_point_slow(thread);
         np_grace_poll(thread->local);
@@ -315,10 +321,12 @@ static size_t settle_deaths(struct np_thread *thread)
 static void settle_everything(void)
 {
     for (unsigned round = 0; round < 100; round++) {
+        uint64_t faults = np_fault_count(); /* a round that lacked memory proves nothing */
         size_t ran = settle_deaths(np_tls.thread);
         ptrdiff_t found = neap_collect(2);
         ran += settle_deaths(np_tls.thread);
-        if (found == 0 && ran == 0 && np_pending_count() == 0 && np_grace_bytes() == 0)
+        if (found == 0 && faults == np_fault_count() && ran == 0 && np_pending_count() == 0 &&
+            np_grace_bytes() == 0)
             return;
     }
 }
@@ -328,7 +336,9 @@ static size_t end_runtime(struct neap_leaks **ret_leaks)
 {
     np_collector_end();
     settle_everything();
+    np_dynamic_end();
     size_t leaked = np_leaks_count(ret_leaks);
+    np_tracer_end();
     while (np_tls.attached > 0)
         np_thread_detach();
     np_usage_set_alive(false);
@@ -384,12 +394,15 @@ static void before_fork(void)
 {
     np_lock_parked(&lock);
     forked_alive = np_usage_alive();
+    np_tracer_before_fork();
+    np_timeline_before_fork();
     np_table_before_fork();
     if (forked_alive) {
         np_collector_before_fork();
         np_threads_fork_prepare();
         np_collector_before_fork_stopped();
     }
+    np_tracer_before_fork_stopped();
     np_type_before_fork();
     np_alloc_before_fork();
 }
@@ -398,6 +411,7 @@ static void release_locks(void)
 {
     np_alloc_after_fork();
     np_type_after_fork();
+    np_tracer_after_fork();
     np_table_after_fork();
     if (forked_alive)
         np_collector_after_fork();
@@ -406,6 +420,7 @@ static void release_locks(void)
 static void after_fork_parent(void)
 {
     release_locks();
+    np_timeline_after_fork_parent();
     if (forked_alive)
         np_threads_fork_parent();
     pthread_mutex_unlock(&lock);
@@ -414,6 +429,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     release_locks();
+    np_timeline_after_fork_child();
     np_helper_forked();
     if (forked_alive) {
         np_collector_forked();
@@ -423,8 +439,9 @@ static void after_fork_child(void)
     pthread_mutex_unlock(&lock);
 }
 
-static __attribute__((constructor)) void register_fork_handlers(void)
+static __attribute__((constructor)) void prepare(void)
 {
+    np_trace_hooks = np_tracer_hooks;
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 

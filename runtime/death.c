@@ -11,10 +11,12 @@
 
 #include "alloc/heap.h"
 #include "alloc/large.h"
+#include "alloc/trace.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "base/perturb.h"
 #include "runtime/count.h"
+#include "runtime/ephemeron.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
 #include "runtime/visit.h"
@@ -46,26 +48,45 @@ static enum np_dying list_for(const struct neap_type *type, uint32_t shared)
     return type->flags & NEAP_PROMPT ? NP_DYING_PROMPT : NP_DYING_USER;
 }
 
-/* ---- one object ---- */
+/* ---- one object. relaxed, all: nobody else can reach it; stale readers look at `shared` and
+ * `owner` only ---- */
 
-void np_object_free(struct neap_header *header)
+static void free_small(struct neap_header *header)
 {
-    /* relaxed, all: nobody else can reach it; stale readers look at `shared` and `owner` only */
     uint8_t gc = np_load_relaxed(&header->gc);
-    bool published = (np_load_relaxed(&header->shared) & NP_PUBLISHED) != 0;
-    if (np_unlikely(header->flags & NP_FLAG_LARGE)) {
-        bool tracked = (np_type_at(header->type)->traits & NP_TRAIT_SLOTS) != 0;
-        struct np_heap *heap = np_tls.heap;
-        np_store_relaxed(&header->type, 0);
-        np_large_free(header, published);
-        if (tracked && heap->credit < heap->credit_start)
-            heap->credit++; /* object.c took it */
-        return;
-    }
     np_store_relaxed(&header->type, 0);
     if (np_unlikely(gc & NP_GC_GENERATION))
         np_pool_note_reuse(np_tls.heap, np_pool_of(header));
     np_heap_give(np_tls.heap, header);
+}
+
+/* Large, traced or both. */
+static np_noinline void free_marked(struct neap_header *header)
+{
+    if (header->flags & NP_FLAG_TRACED)
+        np_trace_hooks.freed(header);
+    if (!(header->flags & NP_FLAG_LARGE)) {
+        free_small(header);
+        return;
+    }
+    bool published = (np_load_relaxed(&header->shared) & NP_PUBLISHED) != 0;
+    bool tracked = (np_type_at(header->type)->traits & NP_TRAIT_SLOTS) != 0;
+    struct np_heap *heap = np_tls.heap;
+    np_store_relaxed(&header->type, 0);
+    np_large_free(header, published);
+    if (tracked) {
+        heap->large_made--;
+        if (heap->credit < heap->credit_start)
+            heap->credit++; /* object.c took it */
+    }
+}
+
+void np_object_free(struct neap_header *header)
+{
+    if (np_unlikely(header->flags & (NP_FLAG_LARGE | NP_FLAG_TRACED)))
+        free_marked(header);
+    else
+        free_small(header);
 }
 
 static void release_slot(struct neap_visitor *visitor, void **slot)
@@ -173,6 +194,7 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
         struct np_list callbacks;
         np_list_init(&callbacks);
         np_weak_clear(header, &callbacks);
+        np_ephemeron_finish(header, NP_LOUD);
         np_pending_run_all(&callbacks);
     }
     if (type->traits & NP_TRAIT_HOOKS) {
@@ -203,12 +225,6 @@ static struct neap_header *next_of(struct np_local *local, bool plain_only, bool
 }
 
 /* ---- the lists ---- */
-
-bool np_death_is_empty(const struct np_local *local)
-{
-    return local->partial == NULL && local->dying[NP_DYING_PLAIN] == NULL &&
-           local->dying[NP_DYING_USER] == NULL && local->dying[NP_DYING_PROMPT] == NULL;
-}
 
 /* A budget as callers and options give it: 0 is all. */
 static uint64_t all_if_0(uint64_t budget)

@@ -34,7 +34,11 @@ bool np_death_drain(struct np_local *local, uint64_t budget);
 bool np_death_drain_within(struct np_local *local, uint64_t *budget);
 
 /* Does nothing of the thread wait for destruction? */
-bool np_death_is_empty(const struct np_local *local);
+static inline bool np_death_is_empty(const struct np_local *local)
+{
+    return local->partial == NULL && local->dying[NP_DYING_PLAIN] == NULL &&
+           local->dying[NP_DYING_USER] == NULL && local->dying[NP_DYING_PROMPT] == NULL;
+}
 
 /* The same for those whose death needs no user code: an allocation's slow path. */
 void np_death_drain_plain(struct np_local *local, uint64_t budget);

@@ -49,7 +49,10 @@ static const uint64_t np_link_kept = (uint64_t)0xFFFF << 48 & ~((uint64_t)NP_GC_
 enum {
     NP_FLAG_ARRAY = 1,
     NP_FLAG_LARGE = 2,
-    NP_FLAG_BARE = 4 /* small, no slots, no hooks: to destroy it is to give its block back */
+    NP_FLAG_BARE = 4,   /* small, no slots, no hooks, not traced: to destroy it is to give its block
+                           back */
+    NP_FLAG_TRACED = 8, /* the tracer is told of its end */
+    NP_FLAG_NUMBERED = 16 /* (s) graph.c knows its id */
 };
 
 static inline int32_t np_shared_count(uint32_t shared)
@@ -103,6 +106,9 @@ enum {
  * struct np_piecemeal: what they hold is released within the budget, as a large array's slots are.
  */
 #define NP_TYPE_PIECEMEAL (1u << 30)
+
+/* Bits of neap_type.flags that a program may not set: these, and ephemeron.h's. */
+#define NP_TYPE_OURS (7u << 29)
 
 /* How a death that follows may run: with user code on this thread, or queued (death.h). */
 enum np_manner { NP_LOUD, NP_QUIET };

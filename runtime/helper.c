@@ -14,6 +14,7 @@
 #include <signal.h>
 
 #include "alloc/stats.h"
+#include "base/fault.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -141,7 +142,7 @@ static void start_locked(void)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     np_store_relaxed(&helper.end, false);
-    bool started = pthread_create(&helper.thread, NULL, helper_routine, NULL) == 0;
+    bool started = !np_fault() && pthread_create(&helper.thread, NULL, helper_routine, NULL) == 0;
     np_store_relaxed(&helper.running, started);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "runtime/deferred.h"
 #include "runtime/walk.h"
 
@@ -60,14 +61,15 @@ size_t np_leaks_count(struct neap_leaks **ret_leaks)
     size_t types = (size_t)np_type_count() + 1, used = 0;
     if (ret_leaks != NULL) {
         *ret_leaks = NULL;
-        tally.by_type = calloc(types, sizeof *tally.by_type);
+        tally.by_type = np_fault_calloc(types, sizeof *tally.by_type);
     }
     np_walk_objects(count_object, &tally);
     for (size_t i = 0; tally.by_type != NULL && i < types; i++)
         if (tally.by_type[i].objects > 0)
             tally.by_type[used++] = tally.by_type[i];
     if (used > 0 && ret_leaks != NULL) {
-        struct neap_leaks *leaks = calloc(1, sizeof *leaks + used * sizeof leaks->groups[0]);
+        struct neap_leaks *leaks =
+            np_fault_calloc(1, sizeof *leaks + used * sizeof leaks->groups[0]);
         if (leaks != NULL) {
             leaks->objects = tally.objects;
             leaks->bytes = tally.bytes;

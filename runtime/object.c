@@ -14,6 +14,7 @@
 #include "alloc/arena.h"
 #include "alloc/guard.h"
 #include "alloc/large.h"
+#include "alloc/trace.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "runtime/collect_hooks.h"
@@ -81,7 +82,8 @@ static void *take_large(size_t bytes)
 }
 
 /* Any size; body is type->size * count + extra and, for arrays, a last word with the count. */
-static np_noinline void *new_general(const struct neap_type *type, size_t body_bytes, uint8_t flags)
+static np_alloc_text void *new_general(const struct neap_type *type, size_t body_bytes,
+                                       uint8_t flags, const struct neap_site *site)
 {
     if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && !np_usage_attach()) {
         if (np_options.auto_attach && np_tls.attached == 0)
@@ -98,8 +100,11 @@ static np_noinline void *new_general(const struct neap_type *type, size_t body_b
     if (bytes > NP_SMALL_MAX) {
         header = take_large(bytes);
         flags |= NP_FLAG_LARGE;
-        if (header != NULL && (type->traits & NP_TRAIT_SLOTS) && --np_tls.heap->credit < 0)
-            np_tls.heap->debt = true; /* as a refill does for small ones */
+        if (header != NULL && (type->traits & NP_TRAIT_SLOTS)) {
+            np_tls.heap->large_made++;
+            if (--np_tls.heap->credit < 0)
+                np_tls.heap->debt = true; /* as a refill does for small ones */
+        }
     } else {
         if (bytes < NP_OBJECT_MIN)
             bytes = NP_OBJECT_MIN;
@@ -118,27 +123,46 @@ static np_noinline void *new_general(const struct neap_type *type, size_t body_b
     }
     if (header == NULL)
         return NULL;
-    uint64_t birth = type->birth | (uint64_t)flags << 56;
-    if (flags & NP_FLAG_LARGE)
+    uint64_t birth = type->birth;
+    if (np_trace_is_due(np_tls.heap, body_bytes) &&
+        np_trace_hooks.made(np_tls.heap, header, body_bytes, index, site))
+        flags |= NP_FLAG_TRACED;
+    birth |= (uint64_t)flags << 56;
+    if (flags & (NP_FLAG_LARGE | NP_FLAG_TRACED))
         birth &= ~((uint64_t)NP_FLAG_BARE << 56);
     write_header(header, index, birth);
     return np_object_of(header);
 }
 
-void *neap_object_new(const struct neap_type *type, size_t extra_bytes)
+static np_alloc_text void *new_unusual(const struct neap_type *type, size_t extra_bytes,
+                                       const struct neap_site *site)
+{
+    size_t body_bytes;
+    if (!np_usage_alive() || __builtin_add_overflow(type->size, extra_bytes, &body_bytes))
+        return NULL;
+    return new_general(type, body_bytes, 0, site);
+}
+
+/* new_general looks again. */
+static np_alloc_text void *new_due(const struct neap_type *type, size_t body_bytes,
+                                   const struct neap_site *site)
+{
+    np_trace_undo(np_tls.heap, body_bytes);
+    return new_unusual(type, 0, site);
+}
+
+np_alloc_text void *neap_object_new_at(const struct neap_type *type, size_t extra_bytes,
+                                       const struct neap_site *site)
 {
     /* [MM-type-2] acquire: pairs with the release in type.c */
     uint32_t index = np_load_acquire(&type->index);
     unsigned class_index = np_likely(index != 0) ? type->class_index : NP_CLASS_GENERAL;
     if (np_unlikely(extra_bytes != 0 || class_index == NP_CLASS_GENERAL ||
-                    np_tls.id == NEAP_OWNER_NOBODY)) {
-        if (np_unlikely(!np_usage_alive()))
-            return NULL;
-        size_t body_bytes;
-        if (__builtin_add_overflow(type->size, extra_bytes, &body_bytes))
-            return NULL;
-        return new_general(type, body_bytes, 0);
-    }
+                    np_tls.id == NEAP_OWNER_NOBODY))
+        return new_unusual(type, extra_bytes, site);
+    size_t body_bytes = ((size_t)type->size + 7) & ~(size_t)7;
+    if (np_trace_is_due(np_tls.heap, body_bytes))
+        return new_due(type, body_bytes, site);
     struct neap_header *header = np_heap_take(np_tls.heap, class_index);
     if (np_unlikely(header == NULL)) {
         header = take_small(class_index);
@@ -147,12 +171,18 @@ void *neap_object_new(const struct neap_type *type, size_t extra_bytes)
     }
     if (NP_GUARD)
         np_guard_take_object(header);
-    memset(header + 1, 0, ((size_t)type->size + 7) & ~(size_t)7);
+    memset(header + 1, 0, body_bytes);
     write_header(header, index, type->birth);
     return np_object_of(header);
 }
 
-void *neap_object_new_array(const struct neap_type *type, size_t count)
+np_alloc_text void *neap_object_new(const struct neap_type *type, size_t extra_bytes)
+{
+    return neap_object_new_at(type, extra_bytes, np_site_of_code(__builtin_return_address(0)));
+}
+
+np_alloc_text void *neap_object_new_array_at(const struct neap_type *type, size_t count,
+                                             const struct neap_site *site)
 {
     if (!np_usage_alive())
         return NULL;
@@ -168,12 +198,17 @@ void *neap_object_new_array(const struct neap_type *type, size_t count)
         return NULL;
     np_check((type->traits & NP_TRAIT_TRAILING) == 0,
              "type %s has a flexible array: there are no arrays of it", type->name);
-    void *object = new_general(type, body_bytes, NP_FLAG_ARRAY);
+    void *object = new_general(type, body_bytes, NP_FLAG_ARRAY, site);
     if (object != NULL) {
         struct neap_header *header = neap_header_of(object);
         *((uint64_t *)(void *)((char *)header + np_object_block_bytes(header)) - 1) = count;
     }
     return object;
+}
+
+np_alloc_text void *neap_object_new_array(const struct neap_type *type, size_t count)
+{
+    return neap_object_new_array_at(type, count, np_site_of_code(__builtin_return_address(0)));
 }
 
 size_t np_object_block_bytes(const struct neap_header *header)

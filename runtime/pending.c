@@ -15,11 +15,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct np_list items = {&items, &items}; /* (L) */
 static struct neap_header *objects;             /* (L) */
 static struct neap_header *prompt;              /* (L) of NEAP_PROMPT types: not the helper's */
-static size_t count;                            /* (L) written; read as a hint */
+size_t np_pending_waiting;                      /* (L) written; read as a hint */
 
 static void added_locked(void)
 {
-    np_store_relaxed(&count, count + 1); /* relaxed: read as a hint */
+    np_store_relaxed(&np_pending_waiting, np_pending_waiting + 1); /* relaxed: read as a hint */
     if (np_tls.thread != NULL)
         np_thread_request(np_tls.thread, NP_REQUEST_PENDING);
 }
@@ -88,7 +88,7 @@ static bool take(bool with_prompt, struct np_pending_item **ret_item,
     }
     bool found = *ret_item != NULL || *ret_object != NULL;
     if (found)
-        np_store_relaxed(&count, count - 1);
+        np_store_relaxed(&np_pending_waiting, np_pending_waiting - 1);
     pthread_mutex_unlock(&lock);
     return found;
 }
@@ -116,9 +116,4 @@ size_t np_pending_run(size_t most)
 size_t np_pending_run_patient(void)
 {
     return run(SIZE_MAX, false);
-}
-
-size_t np_pending_count(void)
-{
-    return np_load_relaxed(&count); /* relaxed: a hint */
 }

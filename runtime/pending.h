@@ -24,6 +24,11 @@ void np_pending_push_all(struct np_list *items_taken); /* in order; the list is 
 void np_pending_run_all(struct np_list *items_taken);  /* here and now */
 size_t np_pending_run(size_t most);                    /* items run */
 size_t np_pending_run_patient(void);                   /* all but NEAP_PROMPT objects */
-size_t np_pending_count(void);                         /* a hint */
+
+extern size_t np_pending_waiting;
+static inline size_t np_pending_count(void)
+{
+    return np_load_relaxed(&np_pending_waiting); /* relaxed: a hint */
+}
 
 #endif

@@ -88,10 +88,23 @@ void *neap_slot_get(void *slot)
     return value;
 }
 
+/* What no thread owns can be in no thread's confined collection. */
+static np_noinline void mark_foreign(struct neap_header *header)
+{
+    uint16_t owner = np_owner_of(header);
+    if (owner != NEAP_OWNER_NONE && owner <= NEAP_OWNER_LAST && np_usage_alive())
+        np_publish(header);
+}
+
+/* Rule R: what leaves a slot by another thread than its owner is marked before it leaves. */
 static void *replace(void **slot, const void *value)
 {
     void *old = np_load_relaxed(slot); /* relaxed: as in neap_slot_get */
-    np_store_relaxed(slot, (void *)(uintptr_t)value);
+    if (old != NULL && np_unlikely(!is_own(old)))
+        mark_foreign(neap_header_of(old));
+    /* [MM-confined-1] release: a confined collection that sees the slot changed sees the mark, or
+     * the count that neap_get took before; pairs with the acquire in confined.c */
+    np_store_release(slot, (void *)(uintptr_t)value);
     return old;
 }
 
@@ -112,13 +125,9 @@ void neap_slot_give(void *slot, const void *value)
 void *neap_slot_take(void *slot)
 {
     check_kind(slot, NEAP_SLOT_PLAIN, "neap_take");
-    void *value = replace(slot, NULL);
-    if (value != NULL && !is_own(value)) {
-        if (np_likely(np_usage_alive()))
-            np_usage_check("neap_take");
-        np_publish(neap_header_of(value));
-    }
-    return value;
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY) && np_usage_alive())
+        np_usage_check("neap_take");
+    return replace(slot, NULL);
 }
 
 /* ---- atomic slots ---- */
@@ -132,36 +141,32 @@ static void retain_published(const void *value)
     np_publish(neap_header_of(value));
 }
 
-/* Any slot, any value: the whole protocol. */
-static np_noinline void *load_otherwise(void *slot)
+/* The whole protocol, from a value that was just read from the slot. */
+static void *acquire_from(void *slot, void *value)
 {
-    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY)) {
-        if (!np_usage_alive())
-            return NULL;
-        np_usage_check("neap_load");
-    }
     for (unsigned round = 0; round < LOAD_ROUNDS; round++) {
-        /* [MM-slot-1] acquire: the object as it was when stored; pairs with the release of the
-         * store */
-        void *value = np_load_acquire((void **)slot);
         if (value == NULL)
             return NULL;
         struct neap_header *header = neap_header_of(value);
+        np_prefetch_write(header);
         if (np_owner_of(header) == np_tls.id) {
             /* ours means we alone could have freed it, and the count is ours to write */
             np_retain(header);
             return value;
         }
         np_perturb(slot_read);
-        if (!np_try_retain(header)) {
+        bool acquired = np_try_retain(header);
+        if (!acquired)
             np_spin_hint();
-            continue;
-        }
         np_perturb(slot_counted);
-        /* [MM-slot-1] acquire: with the reference held, equal means it is the slot's object */
-        if (np_likely(np_load_acquire((void **)slot) == value) || np_planted(skip_recheck))
+        /* [MM-slot-1] acquire: with the reference held, equal means it is the slot's object; else
+         * this is the next value to try, the object as it was when stored */
+        void *again = np_load_acquire((void **)slot);
+        if (acquired && (np_likely(again == value) || np_planted(skip_recheck)))
             return value;
-        np_release(header, NP_QUIET);
+        if (acquired)
+            np_release(header, NP_QUIET);
+        value = again;
     }
     np_panic("slot %p holds an object that was never published: an atomic slot is written by "
              "neap_store and "
@@ -169,11 +174,24 @@ static np_noinline void *load_otherwise(void *slot)
              slot);
 }
 
-/* The reference counted is not to the slot's object any more. */
-static np_noinline void *load_after(void *slot, struct neap_header *moved)
+static np_noinline void *load_otherwise(void *slot)
 {
+    if (np_unlikely(np_tls.id == NEAP_OWNER_NOBODY)) {
+        if (!np_usage_alive())
+            return NULL;
+        np_usage_check("neap_load");
+    }
+    /* [MM-slot-1] acquire: the object as it was when stored; pairs with the release of the store */
+    return acquire_from(slot, np_load_acquire((void **)slot));
+}
+
+/* The reference counted is not to the slot's object any more. It is given back after the next
+ * attempt, whose chances are best at once. */
+static np_noinline void *load_after(void *slot, struct neap_header *moved, void *value)
+{
+    void *found = acquire_from(slot, value);
     np_release(moved, NP_QUIET);
-    return load_otherwise(slot);
+    return found;
 }
 
 /* The common case saves no registers: a store in flight delays the swap that follows. */
@@ -194,10 +212,9 @@ void *neap_slot_load(void *slot)
     if (np_unlikely(owner > NEAP_OWNER_LAST || !np_try_retain_shared(header)))
         return load_otherwise(slot);
     np_perturb(slot_counted);
-    /* [MM-slot-1] acquire: as in load_otherwise */
-    if (np_likely(np_load_acquire((void **)slot) == value) || np_planted(skip_recheck))
-        return value;
-    return load_after(slot, header);
+    void *again = np_load_acquire((void **)slot); /* [MM-slot-1] acquire: as in acquire_from */
+    return np_likely(again == value) || np_planted(skip_recheck) ? value
+                                                                 : load_after(slot, header, again);
 }
 
 void *neap_slot_exchange(void *slot, const void *value)

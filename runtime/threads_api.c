@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/options.h"
 #include "runtime/batch.h"
 #include "runtime/contend.h"
@@ -58,7 +59,7 @@ static void *start_routine(void *arg)
 int neap_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg)
 {
     np_usage_check("neap_thread_create");
-    struct start *start = calloc(1, sizeof *start);
+    struct start *start = np_fault_calloc(1, sizeof *start);
     if (start == NULL)
         return NEAP_ENOMEM;
     start->run = run;
@@ -66,7 +67,7 @@ int neap_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(voi
     for (size_t i = 0; name != NULL && name[i] != '\0' && i < sizeof start->name - 1; i++)
         start->name[i] = name[i];
     int saved = errno;
-    int failed = pthread_create(ret_thread, NULL, start_routine, start);
+    int failed = np_fault() ? EAGAIN : pthread_create(ret_thread, NULL, start_routine, start);
     errno = saved;
     if (failed != 0) {
         free(start);
@@ -136,7 +137,8 @@ size_t neap_run_pending(size_t most)
 
 void neap_blocking_enter(void)
 {
-    if (np_tls.id == NEAP_OWNER_NOBODY && np_tls.attached == 0)
+    /* not the id too: leaving has just written it, and both in one load would wait for that */
+    if (np_unlikely(np_tls.attached == 0))
         np_usage_fail("neap_blocking_enter");
     np_blocking_enter(np_tls.thread);
 }

@@ -16,6 +16,7 @@
 
 #include "alloc/heap.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "runtime/fork.h"
 
 enum { CHUNK_ENTRIES = 1 << NP_TYPE_CHUNK_LOG2, INDEX_LIMIT = NP_TYPE_CHUNKS * CHUNK_ENTRIES };
@@ -82,7 +83,7 @@ static uint32_t register_locked(struct neap_type *type)
         return 0;
     const struct neap_type **chunk = np_type_chunks[index >> NP_TYPE_CHUNK_LOG2];
     if (chunk == NULL) {
-        chunk = calloc(CHUNK_ENTRIES, sizeof *chunk);
+        chunk = np_fault_calloc(CHUNK_ENTRIES, sizeof *chunk);
         if (chunk == NULL)
             return 0;
     }
@@ -144,7 +145,7 @@ struct neap_type *neap_type_create(const struct neap_type_spec *spec)
         return NULL;
     size_t slots_bytes = spec->slot_count * sizeof *spec->slots;
     size_t name_bytes = strlen(spec->name) + 1;
-    char *memory = calloc(1, sizeof(struct neap_type) + slots_bytes + name_bytes);
+    char *memory = np_fault_calloc(1, sizeof(struct neap_type) + slots_bytes + name_bytes);
     if (memory == NULL)
         return NULL;
     struct neap_type *type = (struct neap_type *)(void *)memory;
@@ -159,7 +160,7 @@ struct neap_type *neap_type_create(const struct neap_type_spec *spec)
         .alignment = spec->alignment == 0 ? 8 : (uint32_t)spec->alignment,
         .slots = slots,
         .slot_count = (uint32_t)spec->slot_count,
-        .flags = spec->flags & ~NP_TYPE_INTERNAL,
+        .flags = spec->flags & ~(uint32_t)NP_TYPE_OURS,
         .dispose = spec->dispose,
         .finalize = spec->finalize,
         .visit = spec->visit,

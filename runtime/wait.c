@@ -15,7 +15,7 @@
 /* Code: where the program calls from. */
 static void enter(const char *call, const void *code)
 {
-    if (np_tls.id == NEAP_OWNER_NOBODY && np_tls.attached == 0)
+    if (np_unlikely(np_tls.attached == 0))
         np_usage_fail(call);
     np_poll_code(np_tls.thread, code);
     np_blocking_enter(np_tls.thread);
@@ -47,7 +47,7 @@ int neap_thread_join(pthread_t thread, void **ret_value)
  * thread with the mutex in its hand here. */
 static int try_lock(const char *call, const void *code, pthread_mutex_t *mutex)
 {
-    if (np_tls.id == NEAP_OWNER_NOBODY && np_tls.attached == 0)
+    if (np_unlikely(np_tls.attached == 0))
         np_usage_fail(call);
     np_poll_code(np_tls.thread, code);
     if (np_tls.id != NEAP_OWNER_NOBODY)

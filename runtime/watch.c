@@ -70,24 +70,29 @@ static bool grow_locked(struct np_watch_stripe *stripe)
     return true;
 }
 
-bool np_watch_add(struct np_watcher *watcher, enum np_watch_kind kind, const void *object)
+bool np_watch_add_locked(struct np_watch_stripe *stripe, struct np_watcher *watcher,
+                         enum np_watch_kind kind, const void *object)
 {
-    struct neap_header *header = neap_header_of(object);
     watcher->key = (uintptr_t)object;
     watcher->kind = kind;
-    struct np_watch_stripe *stripe = np_watch_lock(watcher->key);
-    bool entered = grow_locked(stripe);
-    if (entered) {
-        /* [MM-try-1] release: upgraders see the object as the caller does; from here on its death
-         * goes through an atomic transition and then through the table */
-        np_fetch_or_release(&header->shared,
-                            np_planted(lose_weak_bit) ? NP_PUBLISHED : NP_PUBLISHED | NP_HAS_WEAK);
-        np_perturb(watch_added);
-        /* [MM-weak-1] release: pairs with the acquire in neap_weak_get */
-        np_store_release(&watcher->target, (void *)(uintptr_t)object);
-        np_list_push_back(bucket_of(stripe, watcher->key), &watcher->link);
-        stripe->watcher_count++;
-    }
+    if (!grow_locked(stripe))
+        return false;
+    /* [MM-try-1] release: upgraders see the object as the caller does; from here on its death goes
+     * through an atomic transition and then through the table */
+    np_fetch_or_release(&neap_header_of(object)->shared,
+                        np_planted(lose_weak_bit) ? NP_PUBLISHED : NP_PUBLISHED | NP_HAS_WEAK);
+    np_perturb(watch_added);
+    /* [MM-weak-1] release: pairs with the acquire in neap_weak_get */
+    np_store_release(&watcher->target, (void *)(uintptr_t)object);
+    np_list_push_back(bucket_of(stripe, watcher->key), &watcher->link);
+    stripe->watcher_count++;
+    return true;
+}
+
+bool np_watch_add(struct np_watcher *watcher, enum np_watch_kind kind, const void *object)
+{
+    struct np_watch_stripe *stripe = np_watch_lock((uintptr_t)object);
+    bool entered = np_watch_add_locked(stripe, watcher, kind, object);
     np_watch_unlock(stripe);
     return entered;
 }

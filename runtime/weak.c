@@ -11,6 +11,7 @@
 #include "base/perturb.h"
 #include "neap/weak.h"
 #include "runtime/count.h"
+#include "runtime/ephemeron.h"
 #include "runtime/pending.h"
 #include "runtime/usage.h"
 #include "runtime/watch.h"
@@ -98,7 +99,11 @@ void np_weak_clear(struct neap_header *header, struct np_list *callbacks)
     if (chain != NULL) {
         NP_LIST_EACH_SAFE (node, after, chain) {
             struct np_watcher *watcher = np_container_of(node, struct np_watcher, link);
-            if (watcher->target != object || watcher->kind != NP_WATCH_WEAK)
+            if (watcher->target != object)
+                continue;
+            if (watcher->kind == NP_WATCH_EPHEMERON)
+                np_ephemeron_detach_locked(watcher);
+            if (watcher->kind != NP_WATCH_WEAK)
                 continue;
             struct neap_weak *weak = np_container_of(watcher, struct neap_weak, watcher);
             np_watch_remove_locked(stripe, watcher);
@@ -121,7 +126,7 @@ bool np_weak_calls(const struct neap_header *header)
     if (chain != NULL) {
         NP_LIST_EACH (node, chain) {
             struct np_watcher *watcher = np_container_of(node, struct np_watcher, link);
-            if (watcher->target != object)
+            if (watcher->target != object || watcher->kind == NP_WATCH_EPHEMERON)
                 continue;
             struct neap_weak *weak = np_container_of(watcher, struct neap_weak, watcher);
             calls |= watcher->kind == NP_WATCH_CLEANUP || weak->callback != NULL;

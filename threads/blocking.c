@@ -14,6 +14,8 @@
  */
 #include "threads/blocking.h"
 
+#include "base/event.h"
+#include "base/os.h"
 #include <sched.h>
 
 #include "base/check.h"
@@ -27,9 +29,10 @@
 
 void np_blocking_enter(struct np_thread *thread)
 {
-    if (thread->blocking_depth++ > 0)
+    if (np_unlikely(thread->blocking_depth++ > 0))
         return;
     np_thread_hooks.before_blocking(thread);
+    thread->blocked_ns = np_event_is_wanted() ? np_os_now_ns() : 0;
     np_word_leave(thread, NP_BLOCKING, true);
     np_tls_become_nobody();
 }
@@ -40,9 +43,9 @@ void np_blocking_leave(struct np_thread *thread)
     if (--thread->blocking_depth > 0)
         return;
     np_word_enter(thread);
-    np_clock_note(thread, NP_CLOCK_OPERATION);
-    np_clock_note(thread, NP_CLOCK_PEEK);
+    np_clock_note_both(thread);
     np_tls_become(thread);
+    np_event_tell(NP_EVENT_BLOCKING, thread->blocked_ns, 0, 0, 0);
 }
 
 /* ---- parking ---- */

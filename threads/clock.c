@@ -45,6 +45,12 @@ void np_clock_note(struct np_thread *thread, enum np_clock clock)
     np_store_release(&thread->clock_seen[clock], epoch);
 }
 
+void np_clock_note_both(struct np_thread *thread)
+{
+    np_clock_note(thread, NP_CLOCK_OPERATION);
+    np_clock_note(thread, NP_CLOCK_PEEK);
+}
+
 /* A thread in this state holds nothing that the clock protects. */
 static bool is_exempt(enum np_thread_state state, enum np_clock clock)
 {

@@ -21,5 +21,6 @@ void np_clock_laggards(enum np_clock clock, uint64_t tag,
 /* The thread is at a point of that kind now (called by polls, by blocking.c and for suspended
  * threads). */
 void np_clock_note(struct np_thread *thread, enum np_clock clock);
+void np_clock_note_both(struct np_thread *thread);
 
 #endif

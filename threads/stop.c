@@ -18,6 +18,7 @@
 #include "threads/stop.h"
 
 #include "base/check.h"
+#include "base/event.h"
 #include "base/os.h"
 #include "base/perturb.h"
 #include "threads/blocking.h"
@@ -34,6 +35,7 @@ static struct {
     const void *owner; /* (x) the stopper's np_tls while the world is stopped */
     enum np_stop_cause cause;
     uint64_t asked_ns, stopped_ns;
+    uint32_t serial; /* of the stop; read by who takes its token */
 } world;
 
 /* How often pending is read before the stopper sleeps: the threads that poll at once on another
@@ -77,8 +79,11 @@ void np_stop_park(struct np_thread *thread)
     /* WAITING at once: the next stop lets it run first */
     if (!np_word_change(thread, &word, (NP_PARKED + NP_WORD_SUSPEND) | NP_WORD_WAITING))
         np_panic("slot %u is not running but %#x", thread->id, word);
+    uint64_t parked_ns = np_event_is_wanted() ? np_os_now_ns() : 0;
+    uint32_t serial = world.serial;
     answered();
     np_unpark(thread);
+    np_event_tell(NP_EVENT_STOPPED, parked_ns, 0, 0, serial);
 }
 
 static void ask(struct np_thread *thread)
@@ -120,6 +125,7 @@ void np_world_stop(enum np_stop_cause cause)
     if (self != NULL)
         np_clock_note(self, NP_CLOCK_OPERATION);
     world.cause = cause;
+    world.serial++;
     world.asked_ns = np_os_now_ns();
     np_stop_stats_note_turn(cause, world.asked_ns - asked_ns);
     np_store_relaxed(&world.pending, 1); /* relaxed: nobody answers before a token is set */
@@ -167,6 +173,9 @@ void np_world_start(void)
         .stopped_ns = np_os_now_ns() - world.stopped_ns,
     };
     np_stop_stats_note(world.cause, &times);
+    np_event_tell(NP_EVENT_TO_SAFEPOINT, world.asked_ns, world.stopped_ns, 0, world.serial);
+    np_event_tell(NP_EVENT_WORLD, world.stopped_ns, world.stopped_ns + times.stopped_ns,
+                  world.cause, world.serial);
     np_store_relaxed(&world.owner, NULL); /* relaxed: only compared, by its writer */
     uint32_t high = np_registry_open();
     uint32_t seen = 0;

@@ -94,6 +94,7 @@ struct np_thread {
     uint8_t caught;          /* (x) relaxed: the watchdog has named it; it is to tell where it is */
     uint8_t ready;           /* (o>) hooks.attached has succeeded once: heap and local are there */
     struct np_stop_times last_stop;  /* (o) of the last stop by this thread */
+    uint64_t blocked_ns;             /* (o) when it blocked, if the timeline was on; else 0 */
     char name[NP_THREAD_NAME_BYTES]; /* (o>) bytewise relaxed: np_thread_name */
     struct np_heap *heap;            /* (c) once made: alloc's, for this slot */
     struct np_local *local;          /* (c) once made: runtime's, for this slot */

@@ -17,7 +17,15 @@ static void publish(struct np_thread *thread, enum np_thread_state state)
         np_panic("slot %u is not running but %#x", thread->id, seen);
 }
 
-bool np_word_try_leave(struct np_thread *thread, enum np_thread_state state, bool look)
+static np_cold void settle(struct np_thread *thread, uint32_t requests)
+{
+    if (requests & NP_REQUEST_STOP)
+        np_stop_settle(thread);
+    if (np_load_relaxed(&thread->caught)) /* relaxed: a report */
+        np_watchdog_caught(thread);
+}
+
+np_noinline bool np_word_try_leave(struct np_thread *thread, enum np_thread_state state, bool look)
 {
     np_assert(thread == np_tls.thread && thread->claims == 0 && np_tls.operation == 0);
     publish(thread, state);
@@ -30,20 +38,28 @@ bool np_word_try_leave(struct np_thread *thread, enum np_thread_state state, boo
         np_word_enter(thread);
         return false;
     }
-    if (requests & NP_REQUEST_STOP)
-        np_stop_settle(thread);
-    if (np_load_relaxed(&thread->caught)) /* relaxed: a report */
-        np_watchdog_caught(thread);
+    if (np_unlikely((requests & NP_REQUEST_STOP) || np_load_relaxed(&thread->caught)))
+        settle(thread, requests);
     return true;
+}
+
+/* Apart, so that the first try, which succeeds nearly always, saves no registers. */
+static np_cold void leave_again(struct np_thread *thread, enum np_thread_state state, bool look)
+{
+    do {
+        np_handshake_serve(thread);
+        if (look) {
+            np_thread_hooks.handler[__builtin_ctz(NP_REQUEST_MERGE)](thread);
+            np_thread_hooks.handler[__builtin_ctz(NP_REQUEST_REMOTE)](thread);
+            np_thread_hooks.before_blocking(thread);
+        }
+    } while (!np_word_try_leave(thread, state, look));
 }
 
 void np_word_leave(struct np_thread *thread, enum np_thread_state state, bool look)
 {
-    while (!np_word_try_leave(thread, state, look)) {
-        np_handshake_serve(thread);
-        if (look)
-            np_thread_hooks.before_blocking(thread);
-    }
+    if (np_unlikely(!np_word_try_leave(thread, state, look)))
+        leave_again(thread, state, look);
 }
 
 /* What all waiters of all slots sleep on, so that a start of the world wakes them by one system

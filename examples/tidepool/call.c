@@ -8,8 +8,10 @@
 #include <sys/random.h>
 
 #include "command.h"
+#include "feed.h"
 
-#define SHOWN_MOST 128 /* bytes of a text that an error reply shows */
+#define SCAN_MOST  10000 /* buckets that one call of a scan goes through */
+#define SHOWN_MOST 128   /* bytes of a text that an error reply shows */
 
 static const char *name_of(const struct call *call)
 {
@@ -25,6 +27,15 @@ bool call_find(struct call *call, size_t index, const struct neap_type *type,
     if (entry != NULL && neap_type_of(entry->value) != type) {
         call_wrong_type(call);
         return false;
+    }
+    if (entry != NULL && (call->command->flags & COMMAND_WRITE) && feed_reads(entry->value)) {
+        struct value *copy = value_copy(entry->value);
+        if (copy == NULL) {
+            call_out_of_memory(call);
+            return false;
+        }
+        graveyard_add(call->dead, neap_take(&entry->value));
+        neap_give(&entry->value, copy);
     }
     *ret_value = entry == NULL ? NULL : entry->value;
     return true;
@@ -62,6 +73,8 @@ bool call_scan_options(struct call *call, size_t index, bool typed, struct scan_
         if (!last && text_is(call->argument[i], "count")) {
             if (!call_integer(call, i + 1, &options->count))
                 return false;
+            if (options->count > SCAN_MOST)
+                options->count = SCAN_MOST; /* a wish, and others wait meanwhile */
             if (options->count >= 1)
                 continue;
         } else if (!last && text_is(call->argument[i], "match")) {

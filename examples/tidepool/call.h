@@ -21,6 +21,7 @@
 #include "text.h"
 
 struct client;
+struct feed;
 
 /* One execution. */
 struct call {
@@ -31,8 +32,9 @@ struct call {
     const struct command *command;
     struct key first_key; /* when the command has keys */
     struct graveyard *dead;
-    bool collect;    /* dead holds cycles: collect them before the reply goes out */
-    bool all_locked; /* every stripe is locked already */
+    bool collect;       /* dead holds cycles: collect them soon, on no loop's thread */
+    bool all_locked;    /* every stripe is locked already */
+    struct feed **feed; /* where a reply in slices goes; NULL: replies have to be whole */
 };
 
 /* The key in argument index, its stripe locked. */
@@ -46,7 +48,7 @@ static inline struct key call_key(const struct call *call, size_t index)
 /* ---- what many commands do ---- */
 
 /* The value at the key in argument index, borrowed, NULL when it is missing; false after an error
- * reply, when it has another type. */
+ * reply, when it has another type. A writing command gets one that no feed reads. */
 bool call_find(struct call *call, size_t index, const struct neap_type *type,
                struct value **ret_value);
 

@@ -30,7 +30,7 @@ static void client_dispose(void *self)
     reply_fini(&client->messages);
 }
 
-NEAP_DEFINE_TYPE(client, (next, transaction, watch, subscribed), .dispose = client_dispose);
+NEAP_DEFINE_TYPE(client, (next, transaction, watch, feed, subscribed), .dispose = client_dispose);
 
 /* ---- closing ---- */
 
@@ -44,6 +44,25 @@ static void on_closed(uv_handle_t *handle)
     neap_release(client);
 }
 
+/* Takes the client out of its loop's queue of those to feed, if it is there. */
+static void unqueue(struct client *client)
+{
+    struct loop *loop = client->loop;
+    struct client *before = NULL;
+    for (struct client *c = loop->fed_first; c != NULL; before = c, c = c->fed_next) {
+        if (c != client)
+            continue;
+        if (before == NULL)
+            loop->fed_first = c->fed_next;
+        else
+            before->fed_next = c->fed_next;
+        if (loop->fed_last == c)
+            loop->fed_last = before;
+        c->fed_next = NULL;
+        return;
+    }
+}
+
 void client_close(struct client *client)
 {
     if (client->state == CLIENT_CLOSING)
@@ -54,6 +73,9 @@ void client_close(struct client *client)
     pubsub_leave(client);
     neap_clear(&client->transaction);
     neap_clear(&client->watch);
+    if (client->feed != NULL)
+        unqueue(client);
+    neap_clear(&client->feed);
     uv_close(&client->handle, on_closed);
 }
 
@@ -96,6 +118,38 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
 static void serve_waiting(struct client *client);
 
+/* Queues an open client whose reply is not all written. */
+static void queue(struct client *client)
+{
+    struct loop *loop = client->loop;
+    client->fed_next = NULL;
+    if (loop->fed_first == NULL)
+        loop->fed_first = client;
+    else
+        loop->fed_last->fed_next = client;
+    loop->fed_last = client;
+    loop_feed(loop);
+}
+
+/* An open client that has been sent what there was: more of its reply, or its next requests. */
+static void go_on(struct client *client)
+{
+    if (client->feed != NULL) {
+        queue(client);
+        return;
+    }
+    if (client->last_reply) {
+        drain(client);
+    } else {
+        struct reply *reply = &client->loop->reply;
+        reply_bytes(reply, client->messages.bytes, client->messages.length);
+        reply_reset(&client->messages);
+        serve_waiting(client);
+    }
+    if ((client->state == CLIENT_OPEN && client->feed == NULL) || client->state == CLIENT_DRAINING)
+        uv_read_start(&client->stream, on_alloc, on_read);
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     struct client *client = request->data;
@@ -110,16 +164,7 @@ static void on_written(uv_write_t *request, int status)
         return;
     }
     client->state = CLIENT_OPEN;
-    if (client->last_reply) {
-        drain(client);
-    } else {
-        struct reply *reply = &client->loop->reply;
-        reply_bytes(reply, client->messages.bytes, client->messages.length);
-        reply_reset(&client->messages);
-        serve_waiting(client);
-    }
-    if (client->state == CLIENT_OPEN || client->state == CLIENT_DRAINING)
-        uv_read_start(&client->stream, on_alloc, on_read);
+    go_on(client);
 }
 
 /* The socket is full: the client keeps the rest of the replies and waits until they are written. */
@@ -170,8 +215,14 @@ static void run(struct client *client)
         .argument = client->parser.argument,
         .count = client->parser.count,
         .client = client,
+        .feed = &client->feed,
     };
     command_run(&call, loop->commands);
+}
+
+static bool may_serve(const struct client *client)
+{
+    return client->state == CLIENT_OPEN && !client->last_reply && client->feed == NULL;
 }
 
 /* Runs the complete requests at the beginning of bytes while the client is open; returns how many
@@ -184,7 +235,7 @@ static size_t serve(struct client *client, const char *bytes, size_t length)
     /* relaxed: for CLIENT LIST */
     atomic_store_explicit(&client->heard_ms, uv_now(&client->loop->uv), memory_order_relaxed);
     size_t at = 0;
-    for (unsigned served = 1; client->state == CLIENT_OPEN && !client->last_reply; served++) {
+    for (unsigned served = 1; may_serve(client); served++) {
         enum resp_result result = resp_parse(&client->parser, bytes + at, length - at);
         if (result == RESP_MORE)
             break;
@@ -203,7 +254,39 @@ static size_t serve(struct client *client, const char *bytes, size_t length)
             neap_safepoint();
     }
     flush(client);
+    if (client->feed != NULL && client->state == CLIENT_OPEN) {
+        uv_read_stop(&client->stream);
+        queue(client);
+    }
     return at;
+}
+
+/* One more slice of the client's reply. */
+static void feed_client(struct client *client)
+{
+    struct reply *reply = &client->loop->reply;
+    reply->protocol = client->protocol;
+    if (!feed_step(client->feed, reply))
+        neap_clear(&client->feed);
+    flush(client);
+    if (client->state == CLIENT_OPEN)
+        go_on(client);
+}
+
+void client_feed_all(struct loop *loop)
+{
+    struct client *last = loop->fed_last, *client;
+    do {
+        client = loop->fed_first;
+        if (client == NULL)
+            return;
+        loop->fed_first = client->fed_next;
+        client->fed_next = NULL;
+        if (loop->fed_first == NULL)
+            loop->fed_last = NULL;
+        feed_client(client);
+        neap_safepoint();
+    } while (client != last);
 }
 
 /* One message to one client. */
@@ -212,12 +295,12 @@ static void deliver(struct mail *mail)
     struct client *client = mail->client;
     if (mail->message == NULL) {
         client_close(client);
-    } else if (client->state == CLIENT_OPEN && !client->last_reply) {
+    } else if (may_serve(client)) {
         struct reply *reply = &client->loop->reply;
         reply->protocol = client->protocol;
         mail_write(mail, reply);
         flush(client);
-    } else if (client->state == CLIENT_PAUSED) {
+    } else if (client->state == CLIENT_PAUSED || client->feed != NULL) {
         client->messages.protocol = client->protocol;
         mail_write(mail, &client->messages);
         if (client->messages.failed)

@@ -4,12 +4,14 @@
  * can make the server hold more for it than its limits:
  *
  *     OPEN --reply not taken by the socket--> PAUSED --written--> OPEN
+ *     OPEN --a reply in slices (feed.h)--> OPEN with a feed --its last slice--> OPEN
  *     OPEN --QUIT or protocol error--> DRAINING --end of stream, one second or 4 MiB--> CLOSING
  *     any --error, end of stream, cut off--> CLOSING --on_closed--> released
  *
- * A paused client is not read from and its further requests wait in its own buffer, so what waits
- * to be sent is one batch of replies at most. A draining client has had its last reply; what it
- * still sends is read and dropped, because closing on unread bytes would take the reply from it.
+ * A paused client, or one with a feed, is not read from and its further requests wait in its own
+ * buffer, so what waits to be sent is one batch of replies at most. A draining client has had its
+ * last reply; what it still sends is read and dropped, because closing on unread bytes would take
+ * the reply from it.
  *
  * A client is a neap object: the connection holds a reference until libuv has closed it, and a
  * command may hold one for longer.
@@ -19,6 +21,7 @@
 #ifndef TIDEPOOL_CLIENT_H
 #define TIDEPOOL_CLIENT_H
 
+#include "feed.h"
 #include "loop.h"
 #include "pubsub.h"
 #include "resp.h"
@@ -65,6 +68,8 @@ struct client {
     struct transaction *transaction; /* slot: between MULTI and EXEC */
     struct watch *watch;             /* slot: NULL unless keys are watched */
     keyspace_locks watched;          /* the locks of those keys */
+    struct feed *feed;               /* slot: the reply under way; NULL */
+    struct client *fed_next;         /* borrowed: in the loop's queue of those to feed */
     struct set *subscribed[2];       /* slots, by enum pubsub_kind: names */
 };
 NEAP_DECLARE_TYPE(client);
@@ -80,6 +85,9 @@ void client_close(struct client *client);
 
 /* Sends the messages of a mailbox to the loop's clients. */
 void client_deliver(struct loop *loop, struct mail *first);
+
+/* Writes a slice of the reply of every client in the loop's queue of those to feed. */
+void client_feed_all(struct loop *loop);
 
 /* Closes a draining client whose second is over. */
 void client_end_if_drained(struct client *client);

@@ -152,10 +152,10 @@ static void run(struct call *call, struct command_counters *counters)
     command_run_locked(call, counters);
     keyspace_unlock(locks);
     slowlog_note(call, started_us);
+    if (call->collect && dead.count != 0)
+        server_settle(call->client->loop, &dead);
     if (dead.count != 0)
         graveyard_release(&dead);
-    if (call->collect)
-        graveyard_settle();
 }
 
 /* In RESP2 a subscriber's connection carries messages, which could not be told from replies. */

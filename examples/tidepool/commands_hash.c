@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "commands.h"
+#include "feed.h"
 #include "set.h"
 
 /* The key's hash, borrowed, or NULL when the key is missing; false after an error reply. */
@@ -242,6 +243,12 @@ static void list_all(struct call *call, struct hash *hash, bool names, bool valu
 {
     if (hash == NULL)
         return;
+    struct feed *feed = feed_start(call, hash, hash->dict.count, feed_dict);
+    if (feed != NULL) {
+        feed->names = names;
+        feed->values = values;
+        return;
+    }
     struct listing listing = {&hash->dict, call->reply, names, values, NULL, 0};
     dict_each(&hash->dict, list_node, &listing);
 }

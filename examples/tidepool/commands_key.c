@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * tidepool: commands on keys of any type. */
+#include <string.h>
+
 #include "commands.h"
+#include "feed.h"
 #include "list.h"
 #include "set.h"
 #include "zset.h"
@@ -73,68 +76,6 @@ void command_renamenx(struct call *call)
 
 /* ---- COPY ---- */
 
-struct copying {
-    struct dict *from, *to;
-    bool failed;
-};
-
-static void copy_member(struct node *node, void *arg)
-{
-    struct copying *copying = arg;
-    struct slice name = dict_name(copying->from, node);
-    if (neap_is(node, scored))
-        copying->failed |=
-            !zset_add((struct zset *)copying->to, name, ((struct scored *)node)->score);
-    else if (neap_is(node, field))
-        copying->failed |= hash_put((struct hash *)copying->to, name,
-                                    string_text(((struct field *)node)->value)) == SET_NO_MEMORY;
-    else
-        copying->failed |= set_add((struct set *)copying->to, name) == SET_NO_MEMORY;
-}
-
-static struct list *copy_list(const struct list *from)
-{
-    struct list *list = list_new();
-    struct list_place place = list_seek(from, 0);
-    while (list != NULL && place.chunk != NULL) {
-        /* the strings are immutable: both lists hold the same */
-        if (!list_push(list, LIST_TAIL, neap_retain(list_at(place)))) {
-            neap_release(list);
-            return NULL;
-        }
-        place = list_next(place);
-    }
-    return list;
-}
-
-/* A value of its own that equals the other; a string is immutable and is shared. NULL out of
- * memory. */
-static struct value *copy_value(struct value *value)
-{
-    if (neap_is(value, string))
-        return neap_retain(value);
-    if (neap_is(value, number))
-        return (struct value *)number_new(((struct number *)value)->value);
-    if (neap_is(value, list))
-        return (struct value *)copy_list((struct list *)value);
-    void *copy = neap_is(value, zset)   ? (void *)zset_new()
-                 : neap_is(value, hash) ? (void *)hash_new()
-                                        : (void *)set_new();
-    if (copy == NULL)
-        return NULL;
-    /* each of the three begins with its dict */
-    struct copying copying = {(struct dict *)value, copy, false};
-    dict_each(copying.from, copy_member, &copying);
-    if (!copying.failed)
-        return copy;
-    neap_release(copy);
-    return NULL;
-}
-
-_Static_assert(offsetof(struct set, dict) == 0 && offsetof(struct hash, dict) == 0 &&
-                   offsetof(struct zset, dict) == 0,
-               "sets, hashes and sorted sets begin with their dict");
-
 /* The options DB 0 and REPLACE; false after an error reply. */
 static bool copy_options(struct call *call, bool *ret_replace)
 {
@@ -174,7 +115,7 @@ void command_copy(struct call *call)
         return;
     }
     int64_t at_ms = keyspace_expiry(from, source);
-    if (!call_store(call, 2, copy_value(source->value)))
+    if (!call_store(call, 2, value_copy(source->value)))
         return;
     if (keyspace_set_expiry(to, keyspace_find(to), at_ms))
         reply_integer(call->reply, 1);
@@ -217,13 +158,13 @@ static bool expire_options(struct call *call, unsigned *ret_options)
 /* May at_ms take the place of the time the entry has? */
 static bool expire_allowed(unsigned options, int64_t now_ms, int64_t at_ms)
 {
-    if ((options & EXPIRE_NX) && now_ms != EXPIRY_NEVER)
+    if ((options & EXPIRE_NX) && now_ms != EXPIRY_NONE)
         return false;
-    if ((options & EXPIRE_XX) && now_ms == EXPIRY_NEVER)
+    if ((options & EXPIRE_XX) && now_ms == EXPIRY_NONE)
         return false;
-    if ((options & EXPIRE_GT) && at_ms <= now_ms)
+    if ((options & EXPIRE_GT) && (now_ms == EXPIRY_NONE || at_ms <= now_ms))
         return false; /* never is later than any time */
-    return !(options & EXPIRE_LT) || now_ms == EXPIRY_NEVER || at_ms < now_ms;
+    return !(options & EXPIRE_LT) || now_ms == EXPIRY_NONE || at_ms < now_ms;
 }
 
 static void expire(struct call *call, bool seconds, bool absolute)
@@ -280,7 +221,7 @@ static void time_left(struct call *call, bool seconds, bool absolute)
     struct key key = call_key(call, 1);
     struct entry *entry = keyspace_find(key);
     int64_t at_ms = entry == NULL ? -2 : keyspace_expiry(key, entry);
-    if (entry != NULL && at_ms == EXPIRY_NEVER)
+    if (entry != NULL && at_ms == EXPIRY_NONE)
         at_ms = -1;
     if (at_ms < 0) {
         reply_integer(call->reply, at_ms);
@@ -314,9 +255,9 @@ void command_persist(struct call *call)
 {
     struct key key = call_key(call, 1);
     struct entry *entry = keyspace_find(key);
-    bool timed = entry != NULL && keyspace_expiry(key, entry) != EXPIRY_NEVER;
+    bool timed = entry != NULL && keyspace_expiry(key, entry) != EXPIRY_NONE;
     if (timed)
-        keyspace_set_expiry(key, entry, EXPIRY_NEVER);
+        keyspace_set_expiry(key, entry, EXPIRY_NONE);
     reply_integer(call->reply, timed);
 }
 
@@ -326,6 +267,12 @@ struct walk {
     struct reply found; /* the replies of what fits */
     size_t count;
     const struct slice *pattern, *type; /* NULL: any */
+    /* of a feed: */
+    uint64_t cursor;
+    bool walked; /* and how many there are has been told */
+    size_t told; /* bytes of found */
+    struct slice own_pattern;
+    char bytes[]; /* own_pattern's */
 };
 
 static void walk_entry(struct entry *entry, void *arg)
@@ -339,8 +286,61 @@ static void walk_entry(struct entry *entry, void *arg)
     walk->count++;
 }
 
+static void free_walk(void *arg)
+{
+    struct walk *walk = arg;
+    reply_fini(&walk->found);
+    neap_free(walk);
+}
+
+/* Looks at some more keys; when that were all, tells how many there are, and then which. */
+static bool feed_keys(struct feed *feed, struct reply *reply)
+{
+    struct walk *walk = feed->own;
+    if (!walk->walked) {
+        walk->cursor = keyspace_scan(walk->cursor, walk_entry, walk, false);
+        walk->walked = walk->cursor == 0;
+        if (walk->walked)
+            reply_array(reply, walk->count);
+        reply->failed |= walk->found.failed;
+        return true;
+    }
+    size_t part = walk->found.length - walk->told;
+    part = part < FEED_BYTES ? part : FEED_BYTES;
+    reply_bytes(reply, walk->found.bytes + walk->told, part);
+    walk->told += part;
+    return walk->told < walk->found.length;
+}
+
+/* False where the reply has to be whole, or there is no memory. */
+static bool keys_in_slices(struct call *call)
+{
+    struct slice pattern = call->argument[1];
+    if (call->feed == NULL || keyspace_count() < FEED_LEAST)
+        return false;
+    struct walk *walk = neap_alloc(sizeof *walk + pattern.length);
+    if (walk == NULL)
+        return false;
+    memset(walk, 0, sizeof *walk);
+    reply_init(&walk->found, call->reply->limit);
+    if (pattern.length > 0)
+        memcpy(walk->bytes, pattern.bytes, pattern.length);
+    walk->own_pattern = (struct slice){walk->bytes, pattern.length};
+    walk->pattern = &walk->own_pattern;
+    struct feed *feed = feed_start(call, NULL, FEED_LEAST, feed_keys);
+    if (feed == NULL) {
+        free_walk(walk);
+        return false;
+    }
+    feed->own = walk;
+    feed->free_own = free_walk;
+    return true;
+}
+
 void command_keys(struct call *call)
 {
+    if (keys_in_slices(call))
+        return;
     struct walk walk = {.pattern = &call->argument[1]};
     reply_init(&walk.found, call->reply->limit);
     uint64_t cursor = 0;

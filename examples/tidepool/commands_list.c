@@ -2,6 +2,7 @@
  *
  * tidepool: commands on lists. */
 #include "commands.h"
+#include "feed.h"
 #include "list.h"
 
 #define SAFEPOINT_EACH 4096 /* elements of a reply between two polls */
@@ -138,6 +139,13 @@ static bool clip_range(int64_t *first, int64_t *last, int64_t length)
     return *first <= *last;
 }
 
+static bool feed_list(struct feed *feed, struct reply *reply)
+{
+    reply_bulk(reply, string_text(list_at(feed->place)));
+    feed->place = list_next(feed->place);
+    return --feed->left > 0;
+}
+
 void command_lrange(struct call *call)
 {
     int64_t first, last;
@@ -151,6 +159,11 @@ void command_lrange(struct call *call)
     size_t count = (size_t)(last - first) + 1;
     reply_array(call->reply, count);
     struct list_place place = list_seek(list, (size_t)first);
+    struct feed *feed = feed_start(call, list, count, feed_list);
+    if (feed != NULL) {
+        feed->place = place;
+        return;
+    }
     for (size_t i = 1; i <= count && !call->reply->failed; i++) {
         reply_bulk(call->reply, string_text(list_at(place)));
         place = list_next(place);

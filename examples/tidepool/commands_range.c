@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "feed.h"
 #include "zset.h"
 
 enum range_kind { RANGE_RANK, RANGE_SCORE, RANGE_NAME };
@@ -215,6 +216,24 @@ static void reply_zero(struct call *call)
 
 /* ---- replying ---- */
 
+static void reply_scored(struct reply *reply, const struct scored *scored, bool with_score)
+{
+    if (with_score && reply->protocol == 3)
+        reply_array(reply, 2);
+    reply_bulk(reply, scored_name(scored));
+    if (with_score)
+        reply_double(reply, scored->score);
+}
+
+static bool feed_range(struct feed *feed, struct reply *reply)
+{
+    reply_scored(reply, feed->next, feed->values);
+    if (--feed->left == 0)
+        return false;
+    feed->next = feed->reverse ? zset_previous(feed->next) : zset_next(feed->next);
+    return true;
+}
+
 static void reply_range(struct call *call, struct range *range)
 {
     struct zset *zset = find_span(call, range, reply_nothing);
@@ -225,12 +244,15 @@ static void reply_range(struct call *call, struct range *range)
     reply_array(call->reply, range->scores && !nested ? 2 * count : count);
     struct scored *scored =
         count == 0 ? NULL : zset_at(zset, range->reverse ? range->to - 1 : range->from);
+    struct feed *feed = feed_start(call, zset, count, feed_range);
+    if (feed != NULL) {
+        feed->next = scored;
+        feed->reverse = range->reverse;
+        feed->values = range->scores;
+        return;
+    }
     for (size_t i = 0; i < count && !call->reply->failed; i++) {
-        if (nested)
-            reply_array(call->reply, 2);
-        reply_bulk(call->reply, scored_name(scored));
-        if (range->scores)
-            reply_double(call->reply, scored->score);
+        reply_scored(call->reply, scored, range->scores);
         scored = range->reverse ? zset_previous(scored) : zset_next(scored);
     }
 }

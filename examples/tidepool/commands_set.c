@@ -2,6 +2,7 @@
  *
  * tidepool: commands on sets. */
 #include "commands.h"
+#include "feed.h"
 #include "set.h"
 
 /* The key's set, borrowed, or NULL when the key is missing; false after an error reply. */
@@ -156,6 +157,11 @@ static void reply_members(struct call *call, struct set *set)
     reply_set(call->reply, count_of(set));
     if (set == NULL)
         return;
+    struct feed *feed = feed_start(call, set, set->dict.count, feed_dict);
+    if (feed != NULL) {
+        feed->names = true;
+        return;
+    }
     struct listing listing = {.dict = &set->dict, .reply = call->reply};
     dict_each(&set->dict, list_node, &listing);
 }

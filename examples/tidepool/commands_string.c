@@ -140,7 +140,7 @@ static bool time_argument(struct call *call, size_t index, bool seconds, bool ab
 /* SET and SETNX, SETEX, PSETEX, GETSET, which are SET with options: stores argument value_index. */
 static void set(struct call *call, size_t value_index, const struct set_options *options)
 {
-    int64_t at_ms = EXPIRY_NEVER;
+    int64_t at_ms = EXPIRY_NONE;
     if ((options->set & SET_TIME) &&
         !time_argument(call, options->time_index, options->seconds, options->absolute, &at_ms))
         return;
@@ -161,7 +161,7 @@ static void set(struct call *call, size_t value_index, const struct set_options 
         at_ms = keyspace_expiry(key, entry);
     struct value *value = value_from_text(call->argument[value_index]);
     if (value == NULL || !keyspace_put(key, value, call->dead) ||
-        (at_ms != EXPIRY_NEVER && !keyspace_set_expiry(key, keyspace_find(key), at_ms))) {
+        (at_ms != EXPIRY_NONE && !keyspace_set_expiry(key, keyspace_find(key), at_ms))) {
         if (!get)
             call_out_of_memory(call);
         return;
@@ -213,7 +213,7 @@ void command_getex(struct call *call)
 {
     struct set_options options;
     struct entry *entry;
-    int64_t at_ms = EXPIRY_NEVER;
+    int64_t at_ms = EXPIRY_NONE;
     if (!set_options(call, 2, SET_TIME | SET_PERSIST, &options) || !find_text(call, 1, &entry))
         return;
     if (entry == NULL) {

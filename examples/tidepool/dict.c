@@ -23,7 +23,7 @@ static struct buckets *buckets_new(size_t count)
 
 bool dict_init(struct dict *dict, size_t name_offset)
 {
-    dict->name_offset = (uint32_t)name_offset;
+    dict->name_offset = (uint16_t)name_offset;
     struct buckets *table = buckets_new(FIRST_BUCKETS);
     if (table == NULL)
         return false;

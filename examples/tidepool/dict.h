@@ -33,8 +33,9 @@ NEAP_DECLARE_TYPE(buckets);
 struct dict {
     struct buckets *table, *next; /* slots; next is NULL unless the size is being changed */
     size_t count;
-    uint32_t moved;       /* buckets of table that have been moved to next */
-    uint32_t name_offset; /* from a node to its name */
+    uint32_t moved;        /* buckets of table that have been moved to next */
+    uint16_t name_offset;  /* from a node to its name */
+    _Atomic uint16_t pins; /* feeds that read the value (feed.h) */
 };
 
 /* Makes the dict of a new object one of nodes whose names begin name_offset bytes behind them;

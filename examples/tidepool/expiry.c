@@ -70,7 +70,7 @@ void expiry_clear(struct expiries *expiries, struct entry *entry)
 
 int64_t expiry_of(const struct expiries *expiries, const struct entry *entry)
 {
-    return entry->expiry == 0 ? EXPIRY_NEVER : expiries->heap[entry->expiry - 1].at_ms;
+    return entry->expiry == 0 ? EXPIRY_NONE : expiries->heap[entry->expiry - 1].at_ms;
 }
 
 int64_t expiry_first(const struct expiries *expiries)

@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #define EXPIRY_NEVER INT64_MAX
+#define EXPIRY_NONE \
+    INT64_MIN /* an entry's: it has no time (INT64_MAX is one that clients may set) */
 
 struct entry;
 
@@ -34,7 +36,7 @@ bool expiry_set(struct expiries *expiries, struct entry *entry, int64_t at_ms);
 /* The entry never expires from now on. */
 void expiry_clear(struct expiries *expiries, struct entry *entry);
 
-/* The entry's time, or EXPIRY_NEVER. */
+/* The entry's time, or EXPIRY_NONE. */
 int64_t expiry_of(const struct expiries *expiries, const struct entry *entry);
 
 /* The earliest time, or EXPIRY_NEVER. */

@@ -217,6 +217,8 @@ void info_report_gather(struct info_report *report)
     report->keys = keyspace_count();
     report->memory = info_memory();
     report->seconds = uptime_seconds();
+    if (server.settings.stats_path != NULL)
+        weigh_types(report->types);
     for (int generation = 0; generation < 3; generation++)
         neap_gc_get_stats(generation, &report->gc[generation]);
 }
@@ -247,7 +249,12 @@ int info_report_write(const struct info_report *report, uint64_t leaked, FILE *o
                 (double)gc->pause_p50_ns / 1e3, (double)gc->pause_p99_ns / 1e3,
                 (double)gc->pause_max_ns / 1e3, (double)gc->stopped_ns / 1e6);
     }
-    fprintf(out, "\n],\n\"keys\": %" PRIu64 ",\n", report->keys);
+    fprintf(out, "\n],\n\"keys\": %" PRIu64 ",\n\"types\": [", report->keys);
+    for (int i = 0; i < WEIGH_TYPES; i++)
+        fprintf(out, "%s\n  {\"type\": \"%s\", \"keys\": %" PRIu64 ", \"bytes\": %" PRIu64 "}",
+                i == 0 ? "" : ",", report->types[i].type, report->types[i].keys,
+                report->types[i].bytes);
+    fprintf(out, "\n],\n");
     fprintf(out, "\"objects_alive\": %" PRIu64 ",\n\"object_bytes_alive\": %" PRIu64 ",\n",
             report->full.objects, report->full.object_bytes);
     fprintf(out, "\"untyped_bytes_alive\": %" PRIu64 ",\n", report->full.untyped_bytes);

@@ -14,6 +14,7 @@
 
 #include "reply.h"
 #include "text.h"
+#include "weigh.h"
 
 /* Writes the sections named, or all when count is 0, as lines "name:value". */
 void info_write(struct reply *text, const struct slice *section, size_t count);
@@ -41,6 +42,7 @@ struct info_report {
     uint64_t keys;
     struct info_memory memory;
     struct neap_gc_stats gc[3];
+    struct weight types[WEIGH_TYPES]; /* only where a report is to be written */
     double seconds;
 };
 void info_report_gather(struct info_report *report);

@@ -271,7 +271,7 @@ bool keyspace_put(struct key key, struct value *value, struct graveyard *dead)
         return true;
     }
     keyspace_replace(key, entry, value, dead);
-    keyspace_set_expiry(key, entry, EXPIRY_NEVER);
+    keyspace_set_expiry(key, entry, EXPIRY_NONE);
     return true;
 }
 
@@ -309,10 +309,10 @@ int64_t keyspace_expiry(struct key key, const struct entry *entry)
 bool keyspace_set_expiry(struct key key, struct entry *entry, int64_t at_ms)
 {
     struct stripe *stripe = &stripes[key_stripe(key)];
-    if (at_ms == EXPIRY_NEVER && entry->expiry == 0)
+    if (at_ms == EXPIRY_NONE && entry->expiry == 0)
         return true;
     bool set = true;
-    if (at_ms == EXPIRY_NEVER)
+    if (at_ms == EXPIRY_NONE)
         expiry_clear(&stripe->table->expiries, entry);
     else
         set = expiry_set(&stripe->table->expiries, entry, at_ms);

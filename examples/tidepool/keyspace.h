@@ -108,10 +108,10 @@ void keyspace_replace(struct key key, struct entry *entry, struct value *value,
 /* Moves the key's entry to dead; false when there is none or it had expired. */
 bool keyspace_remove(struct key key, struct graveyard *dead);
 
-/* The entry's time, or EXPIRY_NEVER. */
+/* The entry's time, or EXPIRY_NONE. */
 int64_t keyspace_expiry(struct key key, const struct entry *entry);
 
-/* Sets it, EXPIRY_NEVER too; false out of memory. */
+/* Sets it, EXPIRY_NONE too; false out of memory. */
 bool keyspace_set_expiry(struct key key, struct entry *entry, int64_t at_ms);
 
 /* Tells that what the key holds has been changed in place. */

@@ -30,6 +30,7 @@ NEAP_DECLARE_TYPE(chunk);
 struct list {
     struct chunk *head, *tail; /* slots */
     size_t length;
+    _Atomic uint16_t pins; /* feeds that read the list (feed.h) */
 };
 NEAP_DECLARE_TYPE(list);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "graveyard.h"
 
 #define BACKLOG     1024
 #define TICK_MS     100
@@ -202,6 +204,77 @@ static void on_wake(uv_async_t *handle)
     }
 }
 
+/* ---- what FLUSHALL leaves ---- */
+
+struct settling {
+    uv_work_t work; /* data: the loop */
+    struct graveyard dead;
+};
+
+/* On a thread of libuv's pool, which is attached only meanwhile: while more of this waits, the last
+ * one collects for all. */
+static void settle(uv_work_t *work)
+{
+    struct settling *settling = (struct settling *)work;
+    while (neap_thread_attach("settler") != NEAP_OK)
+        usleep(10000); /* out of memory: what is to be released here may help */
+    graveyard_release(&settling->dead);
+    /* relaxed: a hint */
+    if (atomic_fetch_sub_explicit(&server.settling, 1, memory_order_relaxed) == 1)
+        graveyard_settle();
+    neap_thread_detach();
+}
+
+static void on_settled(uv_work_t *work, int status)
+{
+    (void)status;
+    loop_awake(work->data);
+    neap_free(work);
+}
+
+/* The pool's threads begin with the first work, and must leave SIGTERM to the main thread. */
+static bool start_settling(struct loop *loop, struct settling *settling)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    settling->work.data = loop;
+    int status = uv_queue_work(&loop->uv, &settling->work, settle, on_settled);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status == 0;
+}
+
+void server_settle(struct loop *loop, struct graveyard *dead)
+{
+    struct settling *settling = neap_calloc(1, sizeof *settling);
+    if (settling != NULL)
+        settling->dead = *dead;
+    atomic_fetch_add_explicit(&server.settling, 1, memory_order_relaxed);
+    if (settling == NULL || !start_settling(loop, settling)) {
+        atomic_fetch_sub_explicit(&server.settling, 1, memory_order_relaxed);
+        neap_free(settling);
+        graveyard_release(dead);
+        graveyard_settle();
+    }
+    *dead = (struct graveyard){.count = 0};
+}
+
+/* ---- replies in slices ---- */
+
+static void on_idle(uv_idle_t *handle)
+{
+    struct loop *loop = handle->data;
+    loop_awake(loop);
+    client_feed_all(loop);
+    if (loop->fed_first == NULL)
+        uv_idle_stop(handle);
+}
+
+void loop_feed(struct loop *loop)
+{
+    uv_idle_start(&loop->feeder, on_idle);
+}
+
 static void end_if_drained(uv_handle_t *handle, void *arg)
 {
     struct client *client = client_of(arg, handle);
@@ -230,7 +303,8 @@ static bool loop_open(struct loop *loop, unsigned index)
         return false;
     }
     loop->before_wait.data = loop->after_wait.data = loop;
-    loop->tick.data = loop->wake.data = loop;
+    loop->tick.data = loop->wake.data = loop->feeder.data = loop;
+    uv_idle_init(&loop->uv, &loop->feeder);
     uv_prepare_init(&loop->uv, &loop->before_wait);
     uv_prepare_start(&loop->before_wait, before_wait);
     uv_check_init(&loop->uv, &loop->after_wait);

@@ -44,8 +44,10 @@ struct loop {
     uv_prepare_t before_wait;
     uv_check_t after_wait;
     uv_timer_t tick;
-    uv_async_t wake;        /* any thread may send */
-    struct mailbox mailbox; /* messages for the loop's clients, from any thread */
+    uv_idle_t feeder;                    /* runs while there is somebody to feed */
+    struct client *fed_first, *fed_last; /* borrowed, a queue: clients to feed a slice each */
+    uv_async_t wake;                     /* any thread may send */
+    struct mailbox mailbox;              /* messages for the loop's clients, from any thread */
     uv_tcp_t listener;
     uv_pipe_t local_listener; /* the unix socket, of which every loop has a descriptor */
     bool waiting;             /* in the blocking region */
@@ -64,8 +66,9 @@ struct server {
     unsigned port;                   /* (c) the one in use */
     uint64_t started_ns;             /* (c) uv_hrtime at the start */
     _Atomic uint64_t next_client_id; /* relaxed: only to be unique */
-    _Atomic uint64_t clients; /* relaxed: of all loops; a limit that may be met late by a few */
-    _Atomic bool stopping;    /* relaxed: the wake that follows it synchronizes */
+    _Atomic uint64_t clients;  /* relaxed: of all loops; a limit that may be met late by a few */
+    _Atomic unsigned settling; /* relaxed: of server_settle, under way */
+    _Atomic bool stopping;     /* relaxed: the wake that follows it synchronizes */
 };
 
 extern struct server server;
@@ -85,6 +88,14 @@ void server_stop(void);
  */
 void server_drop_mail(void);
 void server_close(void);
+
+/* Releases the dead, which hold cycles, and has those collected, beside the loops, soon. dead is
+ * empty then. On the loop's thread. */
+void server_settle(struct loop *loop, struct graveyard *dead);
+
+/* There is a client to feed: the loop calls client_feed_all between its waits, which are then none.
+ */
+void loop_feed(struct loop *loop);
 
 /* Sum of one counter over the loops: server_sum(offsetof(struct loop_counters, clients)). */
 uint64_t server_sum(size_t counter_offset);

@@ -87,3 +87,65 @@ const char *value_type_name(const struct value *value)
         return "hash";
     return neap_is(value, zset) ? "zset" : "string";
 }
+
+/* ---- copying ---- */
+
+struct copying {
+    struct dict *from, *to;
+    bool failed;
+};
+
+static void copy_member(struct node *node, void *arg)
+{
+    struct copying *copying = arg;
+    struct slice name = dict_name(copying->from, node);
+    if (neap_is(node, scored))
+        copying->failed |=
+            !zset_add((struct zset *)copying->to, name, ((struct scored *)node)->score);
+    else if (neap_is(node, field))
+        copying->failed |= hash_put((struct hash *)copying->to, name,
+                                    string_text(((struct field *)node)->value)) == SET_NO_MEMORY;
+    else
+        copying->failed |= set_add((struct set *)copying->to, name) == SET_NO_MEMORY;
+}
+
+static struct list *copy_list(const struct list *from)
+{
+    struct list *list = list_new();
+    struct list_place place = list_seek(from, 0);
+    while (list != NULL && place.chunk != NULL) {
+        /* the strings are immutable: both lists hold the same */
+        if (!list_push(list, LIST_TAIL, neap_retain(list_at(place)))) {
+            neap_release(list);
+            return NULL;
+        }
+        place = list_next(place);
+    }
+    return list;
+}
+
+struct value *value_copy(struct value *value)
+{
+    if (neap_is(value, string))
+        return neap_retain(value);
+    if (neap_is(value, number))
+        return (struct value *)number_new(((struct number *)value)->value);
+    if (neap_is(value, list))
+        return (struct value *)copy_list((struct list *)value);
+    void *copy = neap_is(value, zset)   ? (void *)zset_new()
+                 : neap_is(value, hash) ? (void *)hash_new()
+                                        : (void *)set_new();
+    if (copy == NULL)
+        return NULL;
+    /* each of the three begins with its dict */
+    struct copying copying = {(struct dict *)value, copy, false};
+    dict_each(copying.from, copy_member, &copying);
+    if (!copying.failed)
+        return copy;
+    neap_release(copy);
+    return NULL;
+}
+
+_Static_assert(offsetof(struct set, dict) == 0 && offsetof(struct hash, dict) == 0 &&
+                   offsetof(struct zset, dict) == 0,
+               "sets, hashes and sorted sets begin with their dict");

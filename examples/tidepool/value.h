@@ -58,6 +58,10 @@ bool value_integer(const struct value *value, int64_t *ret_integer);
 /* The text as a bulk reply. */
 void value_reply(struct reply *reply, const struct value *value);
 
+/* A value of its own that equals the other; a string is immutable and is shared. NULL out of
+ * memory. */
+struct value *value_copy(struct value *value);
+
 /* Redis's name of the type ("string", "list", ...); "none" for NULL. */
 const char *value_type_name(const struct value *value);
 

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include <neap/export.h>
+#include <neap/site.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +34,23 @@ NEAP_PUBLIC void *neap_realloc(void *block, size_t bytes);
 /* bytes aligned to alignment, a power of two of at most 1 MiB (else NULL).
  * refs: none | user code: no | point: none | threads: any | fails: NULL, memory or alignment */
 NEAP_PUBLIC void *neap_aligned_alloc(size_t alignment, size_t bytes);
+
+/* The four above for a caller that says where in its source the block is made; the macros of the
+ * same names say it for every caller. (neap_alloc)(bytes), in parentheses, calls the function.
+ * refs: none | user code: no | point: none | threads: any | fails: NULL, out of memory */
+NEAP_PUBLIC void *neap_alloc_at(size_t bytes, const struct neap_site *site);
+/* refs: none | user code: no | point: none | threads: any | fails: NULL, out of memory */
+NEAP_PUBLIC void *neap_calloc_at(size_t count, size_t bytes, const struct neap_site *site);
+/* refs: none | user code: no | point: none | threads: any | fails: NULL, out of memory */
+NEAP_PUBLIC void *neap_realloc_at(void *block, size_t bytes, const struct neap_site *site);
+/* refs: none | user code: no | point: none | threads: any | fails: NULL, memory or alignment */
+NEAP_PUBLIC void *neap_aligned_alloc_at(size_t alignment, size_t bytes,
+                                        const struct neap_site *site);
+
+#define neap_alloc(bytes)                    neap_alloc_at((bytes), NEAP_HERE)
+#define neap_calloc(count, bytes)            neap_calloc_at((count), (bytes), NEAP_HERE)
+#define neap_realloc(block, bytes)           neap_realloc_at((block), (bytes), NEAP_HERE)
+#define neap_aligned_alloc(alignment, bytes) neap_aligned_alloc_at((alignment), (bytes), NEAP_HERE)
 
 /* Frees a block; NULL is fine.
  * refs: none | user code: no | point: none | threads: any | fails: no */

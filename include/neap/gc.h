@@ -87,6 +87,9 @@ struct neap_gc_stats {
     uint64_t total_ns;                 /* collections from request to end, in all */
     uint64_t phase_ns[NEAP_GC_PHASES]; /* of that, in each phase; those that ran as pending
                                                   user code are beside total_ns */
+    uint64_t confined; /* generation 0: collections by one thread of its own objects, nobody
+                        * stopped, that freed something; not among `collections` */
+    uint64_t confined_collected; /* objects they freed */
 };
 
 /* The macro neap_gc_get_stats(generation, &stats) passes the size, so that the struct may grow.

@@ -20,10 +20,16 @@
 #include <neap/string.h>
 #include <neap/list.h>
 #include <neap/map.h>
+#include <neap/weak_map.h>
+#include <neap/channel.h>
+#include <neap/dynamic.h>
+#include <neap/generator.h>
 #include <neap/scope.h>
 #include <neap/gc.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
+#include <neap/trace.h>
+#include <neap/profile.h>
 #include <neap/stops.h>
 
 #endif

@@ -25,6 +25,7 @@
 
 #include <neap/export.h>
 #include <neap/header.h>
+#include <neap/site.h>
 #include <neap/type.h>
 
 #ifdef __cplusplus
@@ -40,9 +41,20 @@ NEAP_PUBLIC NEAP_NODISCARD void *neap_object_new(const struct neap_type *type, s
  * refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
 NEAP_PUBLIC NEAP_NODISCARD void *neap_object_new_array(const struct neap_type *type, size_t count);
 
-#define neap_new(T)              ((struct T *)neap_object_new(&neap_typeof_##T, 0))
-#define neap_new_extra(T, bytes) ((struct T *)neap_object_new(&neap_typeof_##T, (bytes)))
-#define neap_new_array(T, count) ((struct T *)neap_object_new_array(&neap_typeof_##T, (count)))
+/* The two above for a caller that says where in its source the object is made.
+ * refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
+NEAP_PUBLIC NEAP_NODISCARD void *
+neap_object_new_at(const struct neap_type *type, size_t extra_bytes, const struct neap_site *site);
+
+/* refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
+NEAP_PUBLIC NEAP_NODISCARD void *
+neap_object_new_array_at(const struct neap_type *type, size_t count, const struct neap_site *site);
+
+#define neap_new(T) ((struct T *)neap_object_new_at(&neap_typeof_##T, 0, NEAP_HERE))
+#define neap_new_extra(T, bytes) \
+    ((struct T *)neap_object_new_at(&neap_typeof_##T, (bytes), NEAP_HERE))
+#define neap_new_array(T, count) \
+    ((struct T *)neap_object_new_array_at(&neap_typeof_##T, (count), NEAP_HERE))
 
 /* Elements of an object made by neap_new_array; 1 for any other.
  * refs: none | user code: no | point: none | threads: attached | fails: no */

@@ -30,6 +30,9 @@
     X(collector_threads, 0, 0, 8, \
       "threads that count and trace an old collection together, the collecting one included; " \
       "0: one per processor") \
+    X(confined, 1, 0, 1, \
+      "1: a thread collects its own young objects that no other thread has acquired first, with " \
+      "nobody stopped") \
     X(audit_visit, 0, 0, 1, \
       "1: every collection looks for types that report a slot twice, one that owns no reference, " \
       "or not all of them; slow") \
@@ -73,7 +76,11 @@
     X(eager_grace, 0, 0, 1, \
       "1: every stop point asks for grace periods and uses what has passed at once; for tests") \
     X(eager_collect, 0, 0, 1, \
-      "1: every allocation is a slow path and collects, generation after generation; for tests")
+      "1: every allocation is a slow path and collects, generation after generation; for tests") \
+    X(fail_one_in, 0, 0, UINT64_MAX, \
+      "fault injection: each allocation fails with the probability of one in so many; 0: none") \
+    X(fail_seed, 1, 0, UINT64_MAX, \
+      "what fail_one_in draws from: the same seed fails the same allocations of a single thread")
 
 struct neap_options {
     size_t

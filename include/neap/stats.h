@@ -21,12 +21,13 @@ struct neap_stats {
     uint64_t object_bytes;   /* their blocks, headers included */
     uint64_t untyped_blocks; /* of neap_alloc */
     uint64_t untyped_bytes;
-    uint64_t heap_bytes;     /* committed: pools in use or idle, large blocks */
-    uint64_t idle_bytes;     /* of these, empty and resident */
-    uint64_t waiting_bytes;  /* freed, inside a grace period */
-    uint64_t resident_bytes; /* of the process */
-    uint64_t stuck_objects;  /* whose count ran over: they live on, uncounted */
-    uint64_t pending_items;  /* user code that waits for neap_run_pending or a safepoint */
+    uint64_t heap_bytes;      /* committed: pools in use or idle, large blocks */
+    uint64_t idle_bytes;      /* of these, empty and resident */
+    uint64_t waiting_bytes;   /* freed, inside a grace period */
+    uint64_t resident_bytes;  /* of the process */
+    uint64_t stuck_objects;   /* whose count ran over: they live on, uncounted */
+    uint64_t pending_items;   /* user code that waits for neap_run_pending or a safepoint */
+    uint64_t injected_faults; /* what options fail_nth and fail_one_in refused since neap_init */
 };
 
 /* The macro neap_stats_get(&stats) passes the size, so that the struct may grow.
@@ -37,6 +38,13 @@ NEAP_PUBLIC void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats
 /* The same and the collector's statistics as one JSON object. NEAP_OK or NEAP_EIO.
  * refs: none | user code: no | point: none | threads: any | fails: status */
 NEAP_PUBLIC int neap_stats_write_json(FILE *out);
+
+/* Statistics, stops and collections as metrics: OpenMetrics 1.0, and the older text format 0.0.4
+ * that Prometheus takes where it is not asked for the other. NEAP_OK or NEAP_EIO.
+ * refs: none | user code: no | point: none | threads: any | fails: status */
+NEAP_PUBLIC int neap_metrics_write(FILE *out);
+/* refs: none | user code: no | point: none | threads: any | fails: status */
+NEAP_PUBLIC int neap_metrics_write_prometheus(FILE *out);
 
 #ifdef __cplusplus
 }

@@ -66,11 +66,12 @@ struct neap_type {
     void (*visit)(void *self, struct neap_visitor *visitor);
     /* For types where setting the visited slots to NULL is not enough to break a cycle. */
     void (*clear)(void *self);
-    void *user;           /* the program's */
-    uint32_t index;       /* the runtime's: 0 until the first object */
-    uint16_t class_index; /* the runtime's: size class of one plain object, 0xFFFF: large */
-    uint64_t birth;       /* the runtime's: gc and flags bits of a new object's header */
-    uint16_t traits;      /* the runtime's */
+    void *user;            /* the program's */
+    uint32_t index;        /* the runtime's: 0 until the first object */
+    uint16_t class_index;  /* the runtime's: size class of one plain object, 0xFFFF: large */
+    uint64_t birth;        /* the runtime's: gc and flags bits of a new object's header */
+    uint16_t traits;       /* the runtime's */
+    const char *slot_text; /* the slot list as written, for names in heap snapshots; or NULL */
 };
 
 /* Visits one owned slot. Only inside a type's visit.
@@ -118,6 +119,7 @@ NEAP_PUBLIC const char *neap_type_name(const struct neap_type *type);
         .alignment = _Alignof(struct T), \
         .slots = neap_slots_of_##T, \
         .slot_count = sizeof neap_slots_of_##T / sizeof neap_slots_of_##T[0] - 1, \
+        .slot_text = #slot_list, \
         __VA_ARGS__}
 
 /* Inside the slot list. */

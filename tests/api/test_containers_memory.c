@@ -97,6 +97,66 @@ static void use_maps(void)
     neap_release(map);
 }
 
+struct pair {
+    struct neap_string *key, *other;
+};
+NEAP_DEFINE_TYPE(pair, (key, other));
+
+static void use_weak_maps(void)
+{
+    struct neap_weak_map *map = had(neap_weak_map_new());
+    struct neap_string *keys[ELEMENTS];
+    size_t count = 0;
+    for (int i = 0; i < ELEMENTS; i++) {
+        keys[i] = had(neap_string_format("%d", i));
+        struct pair *value = had(neap_new(pair));
+        if (value != NULL)
+            neap_set(&value->key, keys[i]);
+        if (map != NULL && keys[i] != NULL && value != NULL &&
+            done_well(neap_weak_map_set(map, keys[i], value)))
+            count++;
+        wrong += map != NULL && neap_weak_map_count(map) != count;
+        neap_release(value);
+    }
+    for (int i = 0; i < ELEMENTS; i++)
+        neap_release(keys[i]);
+    neap_collect(2);
+    wrong += map != NULL && neap_weak_map_count(map) != 0;
+    neap_release(map);
+}
+
+static void use_channels(void)
+{
+    struct neap_channel *channel = had(neap_channel_new(ELEMENTS));
+    size_t sent = 0;
+    for (int i = 0; channel != NULL && i < ELEMENTS; i++) {
+        struct neap_string *message = had(neap_string_format("%d", i));
+        sent += message != NULL && neap_channel_send(channel, message) == NEAP_OK;
+    }
+    if (channel != NULL) {
+        wrong += neap_channel_count(channel) != sent;
+        neap_release(neap_channel_try_receive(channel));
+    }
+    neap_release(channel);
+}
+
+static void use_dynamics(void)
+{
+    struct neap_dynamic *object = had(neap_dynamic_new());
+    struct neap_string *value = had(neap_string_from("value"));
+    size_t count = 0;
+    for (int i = 0; object != NULL && value != NULL && i < ELEMENTS; i++) {
+        char name[2] = {(char)('A' + i), '\0'};
+        count += done_well(neap_attr_set(object, name, value));
+        wrong += neap_attr_count(object) != count;
+        if (i % 7 == 0 && neap_attr_delete(object, name))
+            count--;
+    }
+    wrong += value != NULL && neap_refcount(value) != count + 1;
+    neap_release(object);
+    neap_release(value);
+}
+
 /* What is still alive at the end of a run in which allocation `nth` failed. */
 static size_t run(uint64_t nth)
 {
@@ -112,6 +172,9 @@ static size_t run(uint64_t nth)
     use_strings();
     use_lists();
     use_maps();
+    use_weak_maps();
+    use_channels();
+    use_dynamics();
     struct neap_leaks *leaks = NULL;
     size_t alive = neap_shutdown(&leaks);
     if (alive != 0)

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,6 +97,53 @@ static void slot_example(void)
     neap_release(only);
     is_int(nodes_gone, 2, "slot.h: the node and what it held are gone");
     neap_release(list);
+}
+
+/* ---- <neap/trace.h> ---- */
+
+static void run_the_suspect(void)
+{
+    neap_release(neap_new(node));
+}
+
+static void trace_example(void)
+{
+    neap_trace_start(1, 0);
+    struct neap_snapshot *before = neap_trace_snapshot();
+    run_the_suspect();
+    struct neap_snapshot *after = neap_trace_snapshot();
+    struct neap_trace_stats *stats;
+    if (neap_snapshot_compare(after, before, NEAP_TRACE_BY_LINE, &stats) == NEAP_OK)
+        neap_trace_stats_print(stats, 10, stderr);
+    is_int(stats->count, 1, "trace.h: one line has allocated");
+    neap_trace_stats_free(stats);
+    neap_snapshot_free(before);
+    neap_snapshot_free(after);
+    neap_trace_stop();
+}
+
+/* ---- <neap/profile.h> ---- */
+
+static void serve(void)
+{
+    neap_release(neap_new(node));
+}
+
+static void profile_example(void)
+{
+    char folder[] = "/tmp/neap-examples-XXXXXX", before[4096];
+    if (mkdtemp(folder) == NULL || getcwd(before, sizeof before) == NULL || chdir(folder) != 0)
+        bail("no folder for the files");
+    neap_heap_snapshot_write("heap.heapsnapshot");
+    neap_trace_start(1, 512 << 10);
+    serve();
+    neap_pprof_write("profile.pb.gz");
+    neap_collapsed_write("profile.txt");
+    neap_trace_stop();
+    int removed = unlink("heap.heapsnapshot") + unlink("profile.pb.gz") + unlink("profile.txt");
+    is_int(removed, 0, "profile.h: three files are written");
+    if (chdir(before) != 0 || rmdir(folder) != 0)
+        bail("the folder stays");
 }
 
 /* ---- <neap/list.h> ---- */
@@ -273,6 +321,93 @@ static void map_example(void)
     neap_release(name);
 }
 
+/* ---- <neap/weak_map.h> ---- */
+
+struct note {
+    int line;
+};
+NEAP_DEFINE_TYPE(note, ());
+
+static void weak_map_example(void)
+{
+    struct node *page = neap_new(node);
+    struct note *note = neap_new(note);
+    struct neap_weak_map *notes = neap_weak_map_new();
+    neap_weak_map_set(notes, page, note);
+    struct note *found = neap_weak_map_get(notes, page);
+    ok(found == note, "weak_map.h: the page has its note");
+    neap_release(found);
+    neap_release(page);
+    is_int(neap_weak_map_count(notes), 0, "weak_map.h: which goes with it");
+    neap_release(note);
+    neap_release(notes);
+}
+
+/* ---- <neap/channel.h> ---- */
+
+static int worked;
+
+static void work(struct node *job)
+{
+    worked++;
+    neap_release(job);
+}
+
+static void channel_example(void)
+{
+    struct neap_channel *jobs = neap_channel_new(4);
+    struct node *job = neap_new(node);
+    neap_channel_send(jobs, job);
+    neap_channel_close(jobs);
+    while ((job = neap_channel_receive(jobs)) != NULL)
+        work(job);
+    neap_channel_close(jobs);
+    is_int(worked, 1, "channel.h: what was sent is received");
+    neap_release(jobs);
+}
+
+/* ---- <neap/dynamic.h> ---- */
+
+static void dynamic_example(void)
+{
+    struct neap_string *name = neap_string_from("tern");
+    struct neap_dynamic *bird = neap_dynamic_new();
+    neap_attr_set(bird, "name", name);
+    struct neap_string *found = neap_attr_get(bird, "name");
+    ok(found == name, "dynamic.h: the attribute has its value");
+    neap_release(found);
+    neap_release(bird);
+    neap_release(name);
+}
+
+/* ---- <neap/generator.h> ---- */
+
+struct evens {
+    struct neap_generator generator;
+    int next, end;
+};
+NEAP_GENERATOR(evens, ())
+{
+    NEAP_BEGIN();
+    for (; self->next < self->end; self->next += 2)
+        NEAP_YIELD(neap_string_format("%d", self->next));
+    NEAP_END();
+}
+
+static void generator_example(void)
+{
+    struct evens *numbers = neap_new(evens);
+    struct neap_string *number;
+    int count = 0;
+    numbers->end = 10;
+    while ((number = neap_next(numbers)) != NULL) {
+        count++;
+        neap_release(number);
+    }
+    is_int(count, 5, "generator.h: five even numbers below ten");
+    neap_release(numbers);
+}
+
 /* ---- <neap/scope.h> ---- */
 
 static bool start(struct session *session)
@@ -321,6 +456,8 @@ static int runtime_example(void)
     object_example();
     slot_example();
     list_example();
+    trace_example();
+    profile_example();
     discipline_example();
     run_thread_example();
     wait_example();
@@ -329,6 +466,10 @@ static int runtime_example(void)
     string_example();
     scope_example();
     map_example();
+    weak_map_example();
+    channel_example();
+    dynamic_example();
+    generator_example();
     struct neap_leaks *leaks;
     if (neap_shutdown(&leaks) != 0)
         neap_leaks_print(leaks, stderr);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Every allocation of a mixed program fails once, the first in the first run, the second in the
- * second, and so on until a run has fewer allocations than that. Each run goes on with what it has,
- * as programs do, and ends with nothing alive: no failure loses a reference, a block or a thread.
+ * second, and so on until a run has fewer allocations than that: those of the start and of the end,
+ * of metadata, threads and address space included. Then many fail at random. Each run goes on with
+ * what it has, as programs do, and ends with nothing alive: no failure loses a reference, a block
+ * or a thread. Under AddressSanitizer nothing of the C library's is left either.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -30,9 +32,10 @@ struct row {
 };
 NEAP_DEFINE_TYPE(row, (NEAP_TRAILING(cells)));
 
-static int failures;   /* what the run was refused */
-static int callbacks;  /* that ran, of weak references and cleanups */
-static int registered; /* that must run */
+static int failures;    /* what the run saw refused */
+static uint64_t faults; /* what was refused in it, seen or not */
+static int callbacks;   /* that ran, of weak references and cleanups */
+static int registered;  /* that must run */
 
 static void *had(void *memory)
 {
@@ -131,14 +134,24 @@ static void use_thread(void)
     neap_release(shared);
 }
 
-/* What is still alive at the end of a run in which allocation `nth` failed. */
-static size_t run(uint64_t nth)
+static void note_faults(void)
+{
+    struct neap_stats stats;
+    neap_stats_get(&stats);
+    faults = stats.injected_faults;
+}
+
+/* What is still alive at the end of a run with those faults. */
+static size_t run(uint64_t nth, uint64_t one_in, uint64_t seed)
 {
     struct neap_options options = NEAP_OPTIONS_INIT;
     options.fail_nth = nth;
+    options.fail_one_in = one_in;
+    options.fail_seed = seed;
     options.threshold_young = 10;
     failures = callbacks = registered = 0;
     int status = neap_init(&options);
+    note_faults();
     if (status != NEAP_OK) {
         failures += status == NEAP_ENOMEM;
         return status == NEAP_ENOMEM ? 0 : SIZE_MAX;
@@ -152,30 +165,60 @@ static size_t run(uint64_t nth)
     use_thread();
     struct neap_leaks *leaks = NULL;
     size_t alive = neap_shutdown(&leaks);
+    note_faults();
     if (alive != 0)
         neap_leaks_print(leaks, stderr);
     neap_leaks_free(leaks);
     return alive;
 }
 
-int main(void)
+static void test_each(void)
 {
-    plan(5);
-    is_int(run(0), 0, "with all the memory it wants, the program ends with nothing alive");
-    is_int(failures, 0, "and is refused nothing");
-    int refused = 0, quiet = 0;
+    enum { UNTOUCHED = 3 }; /* threads share the count: once may be chance */
+    int refused = 0, hit = 0, untouched = 0;
     uint64_t nth = 0;
     size_t alive = 0;
     bool called_back = true;
-    while (alive == 0 && called_back && quiet < 100 && nth < MOST_RUNS) {
-        alive = run(++nth);
+    while (alive == 0 && called_back && untouched < UNTOUCHED && nth < MOST_RUNS) {
+        alive = run(++nth, 0, 0);
         refused += failures > 0;
-        quiet = failures > 0 ? 0 : quiet + 1;
+        hit += faults > 0;
+        untouched = faults == 0 ? untouched + 1 : 0;
         called_back = callbacks == registered;
     }
-    diag("%llu runs, %d of them refused something", (unsigned long long)nth, refused);
+    diag("%llu runs, %d with an allocation that failed, %d of them refused something",
+         (unsigned long long)nth, hit, refused);
     is_int(alive, 0, "run %llu ends with nothing alive", (unsigned long long)nth);
     is_int(callbacks, registered, "what was registered was called, each once");
-    ok(refused > 50, "%d runs had an allocation refused", refused);
+    ok(refused > 50 && hit > refused, "%d runs had an allocation that failed", hit);
+    is_int(untouched, UNTOUCHED, "the last was untouched: each has failed once");
+}
+
+static void test_random(void)
+{
+    enum { RUNS = 200 };
+    size_t alive = 0;
+    int started = 0;
+    uint64_t most = 0;
+    bool called_back = true;
+    for (uint64_t seed = 1; seed <= RUNS && alive == 0 && called_back; seed++) {
+        alive = run(0, 20 + seed, seed);
+        started += registered > 0;
+        called_back = callbacks == registered;
+        most = faults > most ? faults : most;
+    }
+    is_int(alive, 0, "with one allocation in 20 to 220 failing, nothing stays alive");
+    is_int(callbacks, registered, "what was registered was called, each once");
+    ok(started > RUNS / 4, "%d runs of %d came through the start", started, RUNS);
+    ok(most > 5, "one had %llu failures", (unsigned long long)most);
+}
+
+int main(void)
+{
+    plan(10);
+    is_int(run(0, 0, 0), 0, "with all the memory it wants, the program ends with nothing alive");
+    is_int(failures, 0, "and is refused nothing");
+    test_each();
+    test_random();
     return done();
 }

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from tidepool_test import PATIENCE, diag, done, ok, same, skip_all
+from tidepool_test import PATIENCE, diag, done, ok, same, skip, skip_all
 
 DEMO, BUILD = sys.argv[1], sys.argv[2]
 
@@ -46,12 +46,26 @@ def test_report(work):
     process = start(work, BUILD, "--seconds", "2", "--threads", "2")
     text, _ = process.communicate(timeout=10 * PATIENCE)
     ok(process.returncode == 0, "the demo succeeds")
-    for wanted in ("PING_INLINE", "LRANGE_600", "requests/s", "collections, world stopped",
+    for wanted in ("PING_INLINE", "LRANGE_600", "requests/s", "p99.9", "collections, world stopped", "zset",
                    "objects alive", "RSS", "leaked at shutdown 0", "demo: no errors, no leaks"):
         ok(wanted in text, "its report has \"%s\"" % wanted)
     if process.returncode != 0:
         diag(text)
     left_nothing(work, process, "at its end")
+
+
+def test_beside(work):
+    if shutil.which("redis-server") is None:
+        skip("--beside shows redis-server's figures too", "redis-server is not installed")
+        return
+    process = start(work, BUILD, "--seconds", "2", "--threads", "1", "--beside")
+    text, _ = process.communicate(timeout=10 * PATIENCE)
+    rows = [line.split() for line in text.splitlines() if line.startswith("16 ")]
+    same([process.returncode, len(rows), {len(row) for row in rows}], [0, 19, {12}],
+         "--beside shows redis-server's figures too")
+    if process.returncode != 0:
+        diag(text)
+    left_nothing(work, process, "--beside")
 
 
 def test_interrupt(work, moment, name):
@@ -99,6 +113,7 @@ if shutil.which("redis-benchmark") is None:
 with tempfile.TemporaryDirectory(prefix="tidepool-demo-test.") as directory:
     test_refusals(directory)
     test_report(directory)
+    test_beside(directory)
     test_interrupt(directory, 0.5, "Ctrl-C while rates are measured")
     test_serve(directory)
 done()

@@ -155,6 +155,70 @@ def test_disconnects(server):
         client.ask("DEL", "gone", "gone2")
 
 
+def test_slices(server):
+    """Long replies come in slices: whole and as of one moment, while writers change what is read, and in order with
+    what else the client asks; a reader that goes away or never reads harms nobody."""
+    count = 30000
+    names = [b"member-%05d" % i for i in range(count)]
+    with server.connect() as reader, server.connect() as writer:
+        def fill(*words):
+            for begin in range(0, count, 1000):
+                writer.send(request(*words, *[w for i in range(begin, begin + 1000) for w in
+                                              ((i, names[i]) if words[0] == "ZADD" else
+                                               (names[i], names[i]) if words[0] == "HSET" else (names[i],))]))
+            for begin in range(0, count, 1000):
+                writer.reply()
+
+        def bulk(name):
+            return b"$%d\r\n%s\r\n" % (len(name), name)
+
+        fill("RPUSH", "list")
+        fill("SADD", "set")
+        fill("HSET", "hash")
+        fill("ZADD", "zset")
+        whole = b"*%d\r\n" % count + b"".join(map(bulk, names))
+        changes = {"list": ("LPOP", "list"), "set": ("SREM", "set", names[-1]), "hash": ("HSET", "hash", names[0], "x"),
+                   "zset": ("ZADD", "zset", count, names[0])}
+        for key, question in (("list", ("LRANGE", "list", 0, -1)), ("zset", ("ZRANGE", "zset", 0, -1)),
+                              ("set", ("SMEMBERS", "set")), ("hash", ("HVALS", "hash"))):
+            reader.send(request("INCR", "before") + request(*question) + request("INCR", "before"))
+            first = reader.reply()
+            changed = writer.ask(*changes[key])
+            reply = reader.reply()
+            if key in ("set", "hash"):
+                got = reply.split(b"\r\n")[2::2]
+                right = len(got) == count and set(got) in (set(names), set(names) - {names[0]} | {b"x"},
+                                                           set(names[:-1]))
+            else:
+                # the writer came before or after the reader, never within
+                right = reply in (whole, b"*%d\r\n" % (count - 1) + b"".join(map(bulk, names[1:])),
+                                  b"*%d\r\n" % count + b"".join(map(bulk, names[1:] + names[:1])))
+            ok(right and changed[:1] in b":$" and reader.reply() != first,
+               "%s of %d elements beside a writer" % (question[0], count))
+        reader.send(request("KEYS", "*") + request("PING"))
+        ok(b"zset" in reader.reply() and reader.reply() == b"+PONG\r\n", "KEYS")
+        reader.send(request("MULTI") + request("LRANGE", "list", 0, -1) + request("EXEC"))
+        replies = [reader.reply() for _ in range(3)]
+        ok(replies[2].startswith(b"*1\r\n*%d\r\n" % (count - 1)), "within EXEC a reply is whole at once")
+        for key in ("list", "zset"):
+            for reads in (0, 100000):
+                leaver = server.connect()
+                leaver.send(request("LRANGE" if key == "list" else "ZRANGE", key, 0, -1) * 20)
+                if reads:
+                    leaver.take(reads)
+                leaver.close()
+        silent = server.connect()
+        silent.send(request("LRANGE", "list", 0, -1) * 50 + request("SUBSCRIBE", "news"))
+        begun = silent.take(100)
+        silent.unread = begun + silent.unread
+        same(writer.ask("RPUSH", "list", "more"), b":%d\r\n" % count, "a silent reader holds nobody up")
+        same(writer.ask("DEL", "list", "set", "hash", "zset", "before"), b":5\r\n", "and not the end of its list")
+        lengths = [silent.reply().count(b"$") for _ in range(50)]
+        ok(lengths[0] == count - 1 and lengths == sorted(lengths, key=[count - 1, count, 0].index),
+           "what it gets is the list as it was, then as it is (%s)" % sorted(set(lengths)))
+        silent.close()
+
+
 def test_threads(server):
     """Many clients on all loops, one counter and one list."""
     clients, rounds = 16, 300
@@ -336,6 +400,11 @@ def test_end():
                 same((stats["keys"], stats["leaked_objects"], stats["objects_after_drop"]),
                      (1010, 0, 0), "the keyspace was dropped and nothing is left")
                 same(stats["commands"]["set"], {"calls": 1000, "errors": 0}, "the report counts commands")
+                types = {row["type"]: row for row in stats["types"]}
+                same({name: row["keys"] for name, row in types.items()},
+                     {"string": 1000, "list": 10, "set": 0, "hash": 0, "zset": 0}, "and keys by type")
+                ok(32000 < types["string"]["bytes"] < 256000 and 16000 < types["list"]["bytes"] < 128000,
+                   "and their bytes (%d, %d)" % (types["string"]["bytes"], types["list"]["bytes"]))
     with Server(PROGRAM, check=False) as server:
         with server.connect() as client:
             for begin in range(0, 100000, 1000):
@@ -364,6 +433,7 @@ with Server(PROGRAM) as main_server:
     test_malformed(main_server)
     test_endless(main_server)
     test_slow_reader(main_server)
+    test_slices(main_server)
     test_disconnects(main_server)
     test_threads(main_server)
     test_inside(main_server)

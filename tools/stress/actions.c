@@ -348,6 +348,7 @@ void actions_begin(void)
     shared.peek_board = object_make(BIG, PEEK_SLOTS);
     shared.fight_board = object_make(BIG, FIGHT_SLOTS);
     limbo = object_make(BIG, 16);
+    containers_begin();
     if (shared.boards[BOARDS - 1] == NULL || shared.peek_board == NULL || limbo == NULL)
         story_lie(0, 0, "no memory for the boards");
 }
@@ -365,6 +366,7 @@ void actions_drop(void)
     clear_board(shared.peek_board);
     clear_board(shared.fight_board);
     clear_board(limbo);
+    containers_drop();
     for (unsigned i = 0; i < MAIL; i++) {
         if (shared.mail[i] != NULL)
             hand_give(shared.mail[i]);

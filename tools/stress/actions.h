@@ -46,6 +46,8 @@ bool actions_leave_out(const char *list);
 void actions_begin(void);
 void actions_drop(void); /* boards emptied, mail thrown away, weak references released */
 void actions_end(void);
+/* After the last look. */
+void containers_end(void);
 
 /* One action, chosen by the mix's weights. */
 void act(struct worker *worker, const struct mix *mix);
@@ -58,6 +60,9 @@ enum expectation { UNKNOWN, SURELY_ALIVE, SURELY_DEAD };
 void weak_look(struct weak_entry *entry, enum expectation expected, const char *where);
 /* Coordinator, quiet: every shared weak reference. */
 void actions_each_weak(void (*look)(struct weak_entry *entry, void *arg), void *arg);
+
+/* Coordinator, quiet: every object that a container holds, after a look into the container. */
+void containers_each_root(void (*root)(uint32_t id, void *arg), void *arg);
 
 /* Objects of neap's that are not records: weak references. */
 extern _Atomic long weaks_alive;

@@ -45,6 +45,9 @@ struct node *make_parent(struct worker *worker);
 /* Each of made refers to up to four later ones. */
 void link_tree(struct worker *worker, struct node **made, uint32_t count);
 
+void containers_begin(void);
+void containers_drop(void);
+
 void weak_drop(struct weak_entry *entry);
 void block_free(struct block *block);
 
@@ -90,6 +93,7 @@ void block_free(struct block *block);
     X(walker) \
     X(freeze) \
     X(list) \
+    X(map) \
     X(fork)
 
 #define DECLARE(name) void act_##name(struct worker *worker);

@@ -162,6 +162,7 @@ static void run_mix(double seconds)
     collected = collections();
     actions_end();
     verify_quiet(workers, 0, false);
+    containers_end();
     struct neap_leaks *leaks = NULL;
     size_t alive = neap_shutdown(&leaks);
     if (alive != 0) {

@@ -26,7 +26,7 @@ const struct mix mixes[] = {
       [DO_clear] = 30, [DO_fight] = 10, [DO_set] = 40, [DO_take] = 30, [DO_drop] = 100,
       [DO_count] = 40, [DO_peek_publish] = 20, [DO_peek] = 60, [DO_weak] = 20, [DO_weak_look] = 10,
       [DO_weak_share] = 10, [DO_weak_shared] = 10, [DO_lock] = 20, [DO_block] = 40,
-      [DO_safepoint] = 40, [DO_block_region] = 20, [DO_collect] = 2, [DO_list] = 5}},
+      [DO_safepoint] = 40, [DO_block_region] = 20, [DO_collect] = 2, [DO_list] = 5, [DO_map] = 30}},
     {"producer-consumer", "messages handed over through queues, freed elsewhere", false,
      {[DO_make] = 150, [DO_make_linked] = 50, [DO_send] = 250, [DO_receive] = 250,
       [DO_message] = 100, [DO_drop] = 120, [DO_load] = 60, [DO_publish] = 40, [DO_fight] = 10,
@@ -56,7 +56,7 @@ const struct mix mixes[] = {
       [DO_defer] = 5, [DO_undefer] = 5, [DO_immortalize] = 1, [DO_lock] = 10, [DO_block] = 30,
       [DO_block_resize] = 10, [DO_block_pass] = 20, [DO_trim] = 1, [DO_safepoint] = 30,
       [DO_block_region] = 10, [DO_attach] = 2, [DO_thread] = 2, [DO_collect] = 4, [DO_pending] = 5,
-      [DO_walker] = 2, [DO_freeze] = 2, [DO_list] = 5, [DO_fork] = 1}},
+      [DO_walker] = 2, [DO_freeze] = 2, [DO_list] = 5, [DO_map] = 10, [DO_fork] = 1}},
     {NULL, NULL, false, {0}},
 };
 /* clang-format on */

@@ -45,6 +45,11 @@ static void push(uint32_t id, uint32_t from, size_t *depth)
     stack[(*depth)++] = id;
 }
 
+static void push_root(uint32_t id, void *arg)
+{
+    push(id, 0, arg);
+}
+
 static void follow(struct record *record, size_t *depth)
 {
     uint32_t id = (uint32_t)(record - records);
@@ -77,6 +82,7 @@ static size_t reach(void)
         if (hands > 0 || record->immortal)
             push(id, 0, &depth);
     }
+    containers_each_root(push_root, &depth);
     while (depth > 0) {
         follow(&records[stack[--depth]], &depth);
         count++;

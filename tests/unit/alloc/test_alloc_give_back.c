@@ -102,6 +102,7 @@ static void test_decay(void)
 {
     enum { COUNT = 100000 };
     static void *blocks[COUNT];
+    np_options.decay_ms = 10000; /* longer than the loops below take under a sanitizer */
     uint64_t decay_ns = np_options.decay_ms * 1000000;
     for (unsigned i = 0; i < COUNT; i++)
         memset(blocks[i] = neap_alloc(100), 1, 100);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The hooks before there is a tracer. */
+#include "alloc/trace.h"
+
+static bool nothing_made(struct np_heap *heap, void *block, size_t asked, uint32_t type_index,
+                         const struct neap_site *site)
+{
+    (void)block, (void)asked, (void)type_index, (void)site;
+    if (heap != NULL)
+        np_trace_set(heap, NP_TRACE_FAR);
+    return false;
+}
+
+static void nothing_freed(void *block)
+{
+    (void)block;
+}
+
+struct np_trace_hooks np_trace_hooks = {nothing_made, nothing_freed};
+bool np_trace_is_wanted;

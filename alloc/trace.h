@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where tracing of allocations hooks in. Every heap counts down the bytes that it hands out; the
+ * allocation at which the countdown falls below zero is out of line and told to the tracer, which
+ * sets the countdown anew: to a random number of bytes when sampling, to -1 when every allocation
+ * is wanted, far away when none is. So tracing off costs the subtraction and its branch, and
+ * sampling costs nothing more.
+ *
+ * A traced object says so in its header, a traced untyped block in its pool (the pool's key then
+ * matches nobody's, which sends neap_free the slow way) or in its prefix: freeing others costs
+ * nothing.
+ *
+ * Implemented by trace.c; the hooks are observe's, installed by boot.c. */
+#ifndef NP_ALLOC_TRACE_H
+#define NP_ALLOC_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "alloc/heap.h"
+#include "neap/site.h"
+
+/* Everything between the program and the tracer stands in this section, so that unwinding finds
+ * where the program begins. */
+#define np_alloc_text __attribute__((section("neap_alloc_text"), noinline))
+extern const char np_alloc_text_start[] __asm__("__start_neap_alloc_text")
+    __attribute__((visibility("hidden")));
+extern const char np_alloc_text_stop[] __asm__("__stop_neap_alloc_text")
+    __attribute__((visibility("hidden")));
+
+/* Both run on the thread that allocates or frees, inside the allocation: no stop point, no runtime
+ * lock, no allocation of ours. */
+struct np_trace_hooks {
+    /* The block (an object's header) was handed out; asked is what the countdown was lowered by,
+     * type_index 0 for untyped blocks. heap: whose countdown ended; NULL for threads without one.
+     * True: the block is traced, freed is to be called. */
+    bool (*made)(struct np_heap *heap, void *block, size_t asked, uint32_t type_index,
+                 const struct neap_site *site);
+    void (*freed)(void *block);
+};
+extern struct np_trace_hooks np_trace_hooks; /* (c) after boot; no NULL */
+
+/* Tracing wants to hear of threads without a heap too. (x) relaxed: a hint */
+extern bool np_trace_is_wanted;
+
+/* Countdown of a heap that is not traced: it looks again after so many bytes. */
+#define NP_TRACE_FAR ((int64_t)1 << 40)
+/* Of a heap that has not asked yet: its next allocation does. */
+#define NP_TRACE_NEW (INT64_MIN / 2)
+
+/* Sets the countdown; what was counted down is kept as bytes asked for. */
+static inline void np_trace_set(struct np_heap *heap, int64_t left)
+{
+    int64_t bytes = heap->trace_bytes + heap->trace_set - heap->trace_left;
+    np_store_relaxed(&heap->trace_bytes, bytes); /* relaxed, all: figures */
+    np_store_relaxed(&heap->trace_set, left);
+    np_store_relaxed(&heap->trace_left, left);
+}
+
+/* Takes back what np_trace_is_due has counted down. */
+static inline void np_trace_undo(struct np_heap *heap, size_t bytes)
+{
+    heap->trace_left += (int64_t)bytes;
+}
+
+static inline bool np_trace_is_due(struct np_heap *heap, size_t bytes)
+{
+    return np_unlikely((heap->trace_left -= (int64_t)bytes) < 0);
+}
+
+/* A site for a caller that passes none: an address of its code. Told from a site by bit 0. */
+static inline const struct neap_site *np_site_of_code(const void *address)
+{
+    return (const struct neap_site *)((uintptr_t)address << 1 | 1);
+}
+
+static inline const void *np_site_code(const struct neap_site *site) /* NULL: it is a site */
+{
+    return (uintptr_t)site & 1 ? (const void *)((uintptr_t)site >> 1) : NULL;
+}
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The timeline: spans from every thread as Chrome trace events, for Perfetto, chrome://tracing and
+ * the Firefox Profiler.
+ *
+ * A thread writes its spans into a ring of its slot, without a lock and in a stopped world too; a
+ * thread of the timeline's own, which neap does not know and nobody stops, empties the rings into
+ * the file ten times a second. A full ring drops spans and counts them; the sum is the file's last
+ * event.
+ *
+ * Flows tie a stop's request, on the stopper's track, to every thread that it stopped. */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/event.h"
+#include "base/os.h"
+#include "neap/profile.h"
+#include "neap/status.h"
+#include "neap/stops.h"
+#include "observe/json.h"
+#include "observe/timeline.h"
+#include "runtime/usage.h"
+#include "threads/thread.h"
+
+enum { RING = 4096, PERIOD_MS = 100 };
+
+struct event {
+    uint64_t start_ns, end_ns;
+    uint32_t value, serial;
+    int os_id;
+    uint32_t kind;
+};
+
+/* One writer, the slot's thread; one reader, under `lock`. */
+struct ring {
+    uint64_t written __attribute__((aligned(NP_CACHE_LINE))); /* (o>) */
+    uint64_t dropped;                                         /* (o>) */
+    uint64_t read __attribute__((aligned(NP_CACHE_LINE)));    /* (L>) */
+    struct event events[RING];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the file, and reading rings */
+static struct ring *rings[NEAP_OWNER_LAST + 1];          /* (x) each made by its slot's thread */
+static struct {
+    FILE *out; /* (L) NULL: off */
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool end;          /* (L) */
+    bool first;        /* (L) no event is in the file yet */
+    uint64_t start_ns; /* (L) spans from before are not of this timeline */
+    uint64_t dropped;  /* (L) of rings when it began */
+} timeline = {.wake = PTHREAD_COND_INITIALIZER};
+
+/* ---- telling ---- */
+
+static struct ring *make_ring(uint16_t id)
+{
+    size_t page = np_os_page_bytes();
+    struct ring *ring = np_os_reserve((sizeof *ring + page - 1) & ~(page - 1), NP_CACHE_LINE);
+    if (ring != NULL) /* [MM-ring-1] release: the reader sees it zero */
+        np_store_release(&rings[id], ring);
+    return ring;
+}
+
+static void note(enum np_event_kind kind, uint64_t start_ns, uint64_t end_ns, uint32_t value,
+                 uint32_t serial)
+{
+    struct np_thread *thread = np_tls.thread;
+    if (thread == NULL)
+        return;
+    struct ring *ring = np_load_relaxed(&rings[thread->id]); /* relaxed: this thread made it */
+    if (ring == NULL && (ring = make_ring(thread->id)) == NULL)
+        return;
+    uint64_t written = np_load_relaxed(&ring->written); /* relaxed: ours */
+    /* [MM-ring-2] acquire: the reader is done with the place; pairs with the release in drain */
+    if (written - np_load_acquire(&ring->read) == RING) {
+        np_store_relaxed(&ring->dropped, np_load_relaxed(&ring->dropped) + 1); /* relaxed: ours */
+        return;
+    }
+    ring->events[written % RING] =
+        (struct event){start_ns, end_ns != 0 ? end_ns : np_os_now_ns(), value,
+                       serial,   np_load_relaxed(&thread->os_id),       (uint32_t)kind};
+    np_store_release(&ring->written, written + 1); /* [MM-ring-1] release: the event is whole */
+}
+
+/* ---- writing ---- */
+
+static void begin_event(void)
+{
+    fputs(timeline.first ? "\n" : ",\n", timeline.out);
+    timeline.first = false;
+}
+
+static double microseconds(uint64_t ns)
+{
+    return (double)ns / 1e3;
+}
+
+static const char *name_of(const struct event *event)
+{
+    switch (event->kind) {
+    case NP_EVENT_TO_SAFEPOINT:
+        return "time to safepoint";
+    case NP_EVENT_WORLD:
+        return "world stopped";
+    case NP_EVENT_STOPPED:
+        return "stopped";
+    case NP_EVENT_BLOCKING:
+        return "blocking";
+    default:
+        return "collection";
+    }
+}
+
+static void put_flow(const struct event *event, bool begins)
+{
+    begin_event();
+    fprintf(timeline.out,
+            "{\"ph\":\"%s\",\"id\":%" PRIu32 ",\"name\":\"stop\",\"cat\":\"stop\",\"pid\":%d,"
+            "\"tid\":%d,\"ts\":%.3f%s}",
+            begins ? "s" : "f", event->serial, (int)getpid(), event->os_id,
+            microseconds(event->start_ns), begins ? "" : ",\"bp\":\"e\"");
+}
+
+static void put_event(const struct event *event)
+{
+    static const char *const categories[NP_EVENT_KINDS] = {"stop", "stop", "stop", "thread", "gc"};
+    if (event->start_ns < timeline.start_ns)
+        return;
+    begin_event();
+    fprintf(timeline.out,
+            "{\"ph\":\"X\",\"name\":\"%s\",\"cat\":\"%s\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,"
+            "\"dur\":%.3f",
+            name_of(event), categories[event->kind], (int)getpid(), event->os_id,
+            microseconds(event->start_ns), microseconds(event->end_ns - event->start_ns));
+    if (event->kind == NP_EVENT_WORLD)
+        fprintf(timeline.out, ",\"args\":{\"cause\":\"%s\"}",
+                neap_stop_cause_name((int)event->value));
+    else if (event->kind == NP_EVENT_COLLECTION)
+        fprintf(timeline.out, ",\"args\":{\"generation\":%" PRIu32 "}", event->value);
+    fputc('}', timeline.out);
+    if (event->kind == NP_EVENT_TO_SAFEPOINT)
+        put_flow(event, true);
+    else if (event->kind == NP_EVENT_STOPPED)
+        put_flow(event, false);
+}
+
+static void drain(struct ring *ring, bool keep)
+{
+    uint64_t read = ring->read;
+    uint64_t written = np_load_acquire(&ring->written); /* [MM-ring-1] */
+    for (; keep && read < written; read++)
+        put_event(&ring->events[read % RING]);
+    np_store_release(&ring->read, written); /* [MM-ring-2] release: the places are free */
+}
+
+static uint64_t drain_all(bool keep)
+{
+    uint64_t dropped = 0;
+    for (uint32_t id = 1; id <= NEAP_OWNER_LAST; id++) {
+        struct ring *ring = np_load_acquire(&rings[id]); /* [MM-ring-1] */
+        if (ring == NULL)
+            continue;
+        drain(ring, keep);
+        dropped += np_load_relaxed(&ring->dropped); /* relaxed: a figure */
+    }
+    return dropped;
+}
+
+static void *write_all_the_time(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    while (!timeline.end) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += PERIOD_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        pthread_cond_timedwait(&timeline.wake, &lock, &until);
+        drain_all(true);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+static void put_names(void)
+{
+    begin_event();
+    fprintf(timeline.out,
+            "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":\"neap\"}}",
+            (int)getpid());
+    uint32_t high = np_thread_high();
+    for (uint32_t id = 1; id <= high; id++) {
+        const struct np_thread *thread = np_thread_at((uint16_t)id);
+        int os_id = np_load_relaxed(&thread->os_id); /* relaxed: a hint */
+        char name[NP_THREAD_NAME_BYTES];
+        if (os_id == 0)
+            continue;
+        np_thread_name(thread, name);
+        for (char *c = name; *c != '\0'; c++)
+            if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7F || *c == '"' || *c == '\\')
+                *c = '?';
+        begin_event();
+        fprintf(timeline.out,
+                "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":"
+                "\"%s\"}}",
+                (int)getpid(), os_id, name);
+    }
+}
+
+/* ---- the public face ---- */
+
+int neap_timeline_start(const char *path)
+{
+    np_usage_check("neap_timeline_start");
+    int saved = errno, status = NEAP_OK;
+    pthread_mutex_lock(&lock);
+    if (timeline.out != NULL) {
+        status = NEAP_ESTATE;
+    } else if ((timeline.out = fopen(path, "we")) == NULL) {
+        status = NEAP_EIO;
+    } else {
+        timeline.first = true;
+        timeline.end = false;
+        timeline.dropped = drain_all(false);
+        timeline.start_ns = np_os_now_ns();
+        fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", timeline.out);
+        if (pthread_create(&timeline.thread, NULL, write_all_the_time, NULL) != 0) {
+            fclose(timeline.out);
+            unlink(path);
+            timeline.out = NULL;
+            status = NEAP_ENOMEM;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    if (status == NEAP_OK)
+        np_store_relaxed(&np_event_hook, note); /* relaxed: a function */
+    errno = saved;
+    return status;
+}
+
+static int close_file(void)
+{
+    uint64_t dropped = drain_all(true) - timeline.dropped;
+    put_names();
+    begin_event();
+    fprintf(timeline.out,
+            "{\"ph\":\"i\",\"s\":\"p\",\"name\":\"end\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,\"args\":"
+            "{\"dropped\":%" PRIu64 "}}\n]}\n",
+            (int)getpid(), np_os_thread_id(), microseconds(np_os_now_ns()), dropped);
+    bool failed = ferror(timeline.out) != 0;
+    failed = fclose(timeline.out) != 0 || failed;
+    timeline.out = NULL;
+    return failed ? NEAP_EIO : NEAP_OK;
+}
+
+int neap_timeline_stop(void)
+{
+    int saved = errno, status = NEAP_ESTATE;
+    np_store_relaxed(&np_event_hook, NULL); /* relaxed: a span under way may still be noted */
+    pthread_mutex_lock(&lock);
+    bool mine = timeline.out != NULL && !timeline.end;
+    timeline.end = true;
+    pthread_cond_signal(&timeline.wake);
+    pthread_mutex_unlock(&lock);
+    if (mine) {
+        pthread_join(timeline.thread, NULL);
+        pthread_mutex_lock(&lock);
+        status = close_file();
+        pthread_mutex_unlock(&lock);
+    }
+    errno = saved;
+    return status;
+}
+
+/* ---- fork: the writing thread is the parent's ---- */
+
+void np_timeline_before_fork(void)
+{
+    pthread_mutex_lock(&lock);
+    if (timeline.out != NULL)
+        fflush(timeline.out);
+}
+
+void np_timeline_after_fork_parent(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* The file is the parent's; its buffer was empty. */
+void np_timeline_after_fork_child(void)
+{
+    np_store_relaxed(&np_event_hook, NULL); /* relaxed: the only thread */
+    timeline.out = NULL;
+    pthread_mutex_unlock(&lock);
+}

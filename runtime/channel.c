@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A ring of cells in the manner of D. Vyukov's bounded queue. A sender takes the next position by
+ * compare-and-swap on `tail`, a receiver on `head`; position p belongs to cell p mod capacity in
+ * turn p div capacity, and the cell's own number says whose turn it is:
+ *
+ *   2 * turn      empty, for the sender of that turn
+ *   2 * turn + 1  full, for the receiver of that turn
+ *
+ * `tail` carries CLOSED: a position is taken before it is set or not at all, so a receiver that
+ * finds the channel closed and head == tail has missed nothing. Between taking a position and
+ * setting the cell's number there is no stop point: whoever meets the cell in between waits for a
+ * few instructions of a running thread, and a stopped world finds every cell full or empty.
+ *
+ * Who finds nothing to do spins for about as long as falling asleep takes, then counts itself among
+ * the waiting, looks again, and sleeps on a word in a blocking region. Who has set a cell's number
+ * looks for the waiting and raises the word (MM-channel-2). */
+#include "neap/channel.h"
+
+#include "base/check.h"
+#include "base/os.h"
+#include "neap/block.h"
+#include "neap/discipline.h"
+#include "runtime/count.h"
+#include "runtime/usage.h"
+#include "threads/blocking.h"
+#include "threads/safepoint.h"
+
+#define CLOSED ((uint64_t)1 << 63)
+
+enum {
+    SPINS = 60,
+    GRAPH_OBJECTS = 32 /* of a message that are handed over with it */
+};
+
+struct cell {
+    uint64_t number; /* (x) */
+    void *object;    /* of whose turn it is */
+};
+
+/* Who waits for a cell to become full, or empty. */
+struct waiters {
+    uint32_t count; /* (x) of those who sleep or are about to */
+    uint32_t word;  /* (x) raised when there may be something for them */
+};
+
+struct neap_channel {
+    uint64_t capacity;                                 /* (c) */
+    struct cell *cells;                                /* (c) capacity of them */
+    char apart1[NP_CACHE_LINE - 2 * sizeof(uint64_t)]; /* senders, receivers, neither */
+    uint64_t tail;                                     /* (x) and CLOSED */
+    struct waiters senders;                            /* (x) */
+    char apart2[NP_CACHE_LINE - 2 * sizeof(uint64_t)];
+    uint64_t head;            /* (x) */
+    struct waiters receivers; /* (x) */
+};
+
+static struct cell *cell_at(struct neap_channel *channel, uint64_t position, uint64_t *ret_turn)
+{
+    *ret_turn = position / channel->capacity;
+    return &channel->cells[position % channel->capacity];
+}
+
+/* ---- the object ---- */
+
+static void channel_visit(void *self, struct neap_visitor *visitor)
+{
+    struct neap_channel *channel = self;
+    /* relaxed, both: who moves them is stopped */
+    uint64_t tail = np_load_relaxed(&channel->tail) & ~CLOSED, turn;
+    for (uint64_t at = np_load_relaxed(&channel->head); at != tail; at++)
+        neap_visit(visitor, &cell_at(channel, at, &turn)->object);
+}
+
+static bool channel_release(void *self, uint64_t *budget, enum np_manner manner)
+{
+    struct neap_channel *channel = self;
+    uint64_t tail = np_load_relaxed(&channel->tail) & ~CLOSED, turn; /* relaxed: ours alone */
+    while (channel->head != tail) {
+        if (*budget == 0)
+            return false;
+        struct cell *cell = cell_at(channel, channel->head++, &turn);
+        --*budget;
+        np_release(neap_header_of(cell->object), manner);
+    }
+    neap_free(channel->cells);
+    channel->cells = NULL;
+    return true;
+}
+
+static const struct np_piecemeal pieces = {channel_release};
+NEAP_DEFINE_TYPE(neap_channel, (), .visit = channel_visit,
+                 .flags = NP_TYPE_INTERNAL | NP_TYPE_PIECEMEAL, .user = (void *)&pieces);
+
+struct neap_channel *neap_channel_new(size_t capacity)
+{
+    if (capacity == 0)
+        return NULL;
+    struct neap_channel *channel = neap_new(neap_channel);
+    if (channel == NULL)
+        return NULL;
+    channel->capacity = capacity;
+    channel->cells = neap_calloc(capacity, sizeof *channel->cells);
+    if (channel->cells == NULL) {
+        neap_release(channel);
+        return NULL;
+    }
+    return channel;
+}
+
+/* ---- one try ---- */
+
+enum outcome { DONE, NOT_NOW, NEVER };
+
+static enum outcome put(struct neap_channel *channel, void *object)
+{
+    uint64_t tail = np_load_relaxed(&channel->tail), turn; /* relaxed: the swap decides */
+    for (;;) {
+        if (tail & CLOSED)
+            return NEVER;
+        struct cell *cell = cell_at(channel, tail, &turn);
+        /* [MM-channel-1] acquire: the receiver of the last turn is through with the cell */
+        uint64_t number = np_load_acquire(&cell->number);
+        if (number == 2 * turn) {
+            /* relaxed: the number orders what is in the cell */
+            if (!np_cas_relaxed(&channel->tail, &tail, tail + 1))
+                continue;
+            cell->object = object;
+            /* [MM-channel-1] [MM-channel-2] seq_cst: publishes the message, before the look at who
+             * waits */
+            np_exchange_seq_cst(&cell->number, 2 * turn + 1);
+            return DONE;
+        }
+        /* [MM-channel-1] acquire: a head that has passed the cell comes with its number */
+        if (number < 2 * turn && np_load_acquire(&channel->head) + channel->capacity <= tail)
+            return NOT_NOW;
+        np_spin_hint();
+        tail = np_load_relaxed(&channel->tail);
+    }
+}
+
+static enum outcome take(struct neap_channel *channel, void **ret_object)
+{
+    uint64_t head = np_load_relaxed(&channel->head), turn; /* relaxed: the swap decides */
+    for (;;) {
+        struct cell *cell = cell_at(channel, head, &turn);
+        /* [MM-channel-1] acquire: the message */
+        uint64_t number = np_load_acquire(&cell->number);
+        if (number == 2 * turn + 1) {
+            /* [MM-channel-1] release: who sees the head moved sees the numbers before */
+            if (!np_cas_release(&channel->head, &head, head + 1))
+                continue;
+            *ret_object = cell->object;
+            cell->object = NULL;
+            /* [MM-channel-1] [MM-channel-2] seq_cst: the cell is free, before the look at who waits
+             */
+            np_exchange_seq_cst(&cell->number, 2 * turn + 2);
+            return DONE;
+        }
+        uint64_t tail =
+            np_load_relaxed(&channel->tail); /* relaxed: a position, once taken, stays */
+        if (head == (tail & ~CLOSED))
+            return tail & CLOSED ? NEVER : NOT_NOW;
+        np_spin_hint();
+        head = np_load_relaxed(&channel->head);
+    }
+}
+
+/* ---- waiting ---- */
+
+static void wake(struct waiters *waiters, bool all)
+{
+    /* [MM-channel-2] seq_cst: after the cell's number was set; pairs with the count in await */
+    if (np_likely(np_load_seq_cst(&waiters->count) == 0))
+        return;
+    np_fetch_add_seq_cst(&waiters->word, 1); /* [MM-channel-2] before the wake */
+    if (all)
+        np_os_wake_all(&waiters->word);
+    else
+        np_os_wake_one(&waiters->word);
+}
+
+struct attempt {
+    struct neap_channel *channel;
+    void *object; /* to be sent, or received */
+    bool sends;
+};
+
+static enum outcome attempt_once(struct attempt *attempt)
+{
+    struct neap_channel *channel = attempt->channel;
+    enum outcome outcome =
+        attempt->sends ? put(channel, attempt->object) : take(channel, &attempt->object);
+    if (outcome == DONE)
+        wake(attempt->sends ? &channel->receivers : &channel->senders, false);
+    return outcome;
+}
+
+static uint64_t left_until(uint64_t end_ns)
+{
+    if (end_ns == UINT64_MAX)
+        return UINT64_MAX;
+    uint64_t now_ns = np_os_now_ns();
+    return now_ns < end_ns ? end_ns - now_ns : 0;
+}
+
+static np_noinline enum outcome await(struct attempt *attempt, uint64_t end_ns)
+{
+    struct waiters *waiters =
+        attempt->sends ? &attempt->channel->senders : &attempt->channel->receivers;
+    for (;;) {
+        for (unsigned spin = 0; spin < SPINS; spin++) {
+            enum outcome outcome = attempt_once(attempt);
+            if (outcome != NOT_NOW)
+                return outcome;
+            np_spin_hint();
+        }
+        uint64_t left_ns = left_until(end_ns);
+        if (left_ns == 0)
+            return NOT_NOW;
+        np_fetch_add_seq_cst(&waiters->count, 1);        /* [MM-channel-2] before the look */
+        uint32_t seen = np_load_seq_cst(&waiters->word); /* [MM-channel-2] before the look */
+        enum outcome outcome = attempt_once(attempt);
+        if (outcome == NOT_NOW) {
+            np_blocking_enter(np_tls.thread);
+            np_os_wait(&waiters->word, seen, left_ns);
+            np_blocking_leave(np_tls.thread);
+        }
+        np_fetch_sub_acq_rel(&waiters->count, 1);
+        if (outcome != NOT_NOW)
+            return outcome;
+    }
+}
+
+static enum outcome attempt_until(struct attempt *attempt, uint64_t end_ns)
+{
+    np_quiescent_point(np_tls.thread);
+    enum outcome outcome = attempt_once(attempt);
+    return np_likely(outcome != NOT_NOW) ? outcome : await(attempt, end_ns);
+}
+
+static uint64_t after_ms(uint64_t ms)
+{
+    uint64_t now_ns = np_os_now_ns();
+    return ms > (UINT64_MAX - now_ns) / 1000000 ? UINT64_MAX : now_ns + ms * 1000000;
+}
+
+/* ---- what is sent and received ---- */
+
+static void hand_over(void *object)
+{
+    if (neap_is_tracked(object))
+        (void)neap_hand_over_graph(object, GRAPH_OBJECTS);
+    else
+        neap_hand_over(object);
+}
+
+/* The reference came out of a cell: it is the receiver's, or everybody's. */
+static void *adopt(void *object)
+{
+    if (object != NULL && !neap_adopt(object))
+        np_publish(neap_header_of(object));
+    return object;
+}
+
+int neap_channel_send(struct neap_channel *channel, void *object)
+{
+    if (object == NULL)
+        return NEAP_EINVAL;
+    if (!np_usage_alive())
+        return NEAP_ESTATE;
+    np_usage_check("neap_channel_send");
+    hand_over(object);
+    if (attempt_until(&(struct attempt){channel, object, true}, UINT64_MAX) == DONE)
+        return NEAP_OK;
+    neap_release(object);
+    return NEAP_ESTATE;
+}
+
+bool neap_channel_send_within(struct neap_channel *channel, void *object, uint64_t ms)
+{
+    if (object == NULL || !np_usage_alive())
+        return false;
+    np_usage_check("neap_channel_send_within");
+    hand_over(object);
+    return attempt_until(&(struct attempt){channel, object, true}, after_ms(ms)) == DONE;
+}
+
+bool neap_channel_try_send(struct neap_channel *channel, void *object)
+{
+    if (object == NULL || !np_usage_alive())
+        return false;
+    np_usage_check("neap_channel_try_send");
+    hand_over(object);
+    return attempt_once(&(struct attempt){channel, object, true}) == DONE;
+}
+
+void *neap_channel_receive(struct neap_channel *channel)
+{
+    return neap_channel_receive_within(channel, UINT64_MAX);
+}
+
+void *neap_channel_receive_within(struct neap_channel *channel, uint64_t ms)
+{
+    if (!np_usage_alive())
+        return NULL;
+    np_usage_check("neap_channel_receive");
+    struct attempt attempt = {channel, NULL, false};
+    np_quiescent_point(np_tls.thread);
+    enum outcome outcome = attempt_once(&attempt);
+    if (outcome == NOT_NOW)
+        outcome = await(&attempt, after_ms(ms));
+    return outcome == DONE ? adopt(attempt.object) : NULL;
+}
+
+void *neap_channel_try_receive(struct neap_channel *channel)
+{
+    if (!np_usage_alive())
+        return NULL;
+    np_usage_check("neap_channel_try_receive");
+    struct attempt attempt = {channel, NULL, false};
+    return attempt_once(&attempt) == DONE ? adopt(attempt.object) : NULL;
+}
+
+void neap_channel_close(struct neap_channel *channel)
+{
+    /* [MM-channel-2] seq_cst: before the look at who waits */
+    np_fetch_or_seq_cst(&channel->tail, CLOSED);
+    wake(&channel->senders, true);
+    wake(&channel->receivers, true);
+}
+
+bool neap_channel_is_closed(const struct neap_channel *channel)
+{
+    return (np_load_relaxed(&channel->tail) & CLOSED) != 0; /* relaxed: a fact that stays */
+}
+
+size_t neap_channel_count(const struct neap_channel *channel)
+{
+    /* relaxed, both: a hint; the head may have passed the tail that was read before */
+    uint64_t tail = np_load_relaxed(&channel->tail) & ~CLOSED;
+    uint64_t head = np_load_relaxed(&channel->head);
+    return head < tail ? tail - head : 0;
+}

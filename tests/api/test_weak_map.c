@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Weak maps keep a value while both the map and its key live: not longer, also when values lead
+ * back to their keys or to the map, singly or in long chains, and not shorter; by counting and by
+ * collecting; with keys of every kind; beside threads. */
+#include <neap/neap.h>
+
+#include <stdlib.h>
+
+#include "tests/harness.h"
+
+struct node {
+    void *link, *other;
+    int id;
+};
+static int alive;
+static void node_dispose(void *self)
+{
+    (void)self;
+    __atomic_fetch_sub(&alive, 1, __ATOMIC_RELAXED);
+}
+NEAP_DEFINE_TYPE(node, (link, other), .dispose = node_dispose);
+
+/* The same without a disposal: garbage that no user code has to see. */
+struct plain {
+    void *link;
+};
+NEAP_DEFINE_TYPE(plain, (link));
+
+/* And without slots. */
+struct leaf {
+    int id;
+};
+NEAP_DEFINE_TYPE(leaf, ());
+
+struct phoenix {
+    void *link;
+};
+static struct phoenix *risen;
+static void phoenix_finalize(void *self)
+{
+    risen = neap_retain((struct phoenix *)self);
+}
+NEAP_DEFINE_TYPE(phoenix, (link), .finalize = phoenix_finalize);
+
+static struct node *make(void)
+{
+    __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
+    return neap_new(node);
+}
+
+/* map[key] = value, whose reference is given up. */
+static void enter(struct neap_weak_map *map, void *key, void *value)
+{
+    if (neap_weak_map_set(map, key, value) != NEAP_OK)
+        bail("out of memory");
+    neap_release(value);
+}
+
+static void basics(void)
+{
+    struct neap_weak_map *map = neap_weak_map_new(), *second = neap_weak_map_new();
+    struct node *key = make(), *value = make();
+    ok(neap_weak_map_get(map, key) == NULL && neap_weak_map_count(map) == 0, "a new map is empty");
+    is_int(neap_weak_map_set(map, key, value), NEAP_OK, "set");
+    is_int(neap_refcount(key), 1, "does not count the key");
+    is_int(neap_refcount(value), 2, "counts the value");
+    struct node *found = neap_weak_map_get(map, key);
+    ok(found == value && neap_refcount(value) == 3, "get gives a reference");
+    neap_release(found);
+    ok(neap_weak_map_get(second, key) == NULL, "another map knows nothing of it");
+    is_int(neap_weak_map_set(map, key, key), NEAP_OK, "set again");
+    ok(neap_refcount(value) == 1 && neap_weak_map_count(map) == 1, "replaces the value");
+    is_int(neap_weak_map_set(map, NULL, value), NEAP_EINVAL, "NULL is no key");
+    is_int(neap_weak_map_set(map, key, NULL), NEAP_EINVAL, "and no value");
+    ok(neap_weak_map_remove(map, key) && !neap_weak_map_remove(map, key), "remove, once");
+    is_int(neap_refcount(key), 1, "gives the value back");
+    enter(map, key, value);
+    enter(second, key, make());
+    neap_release(key);
+    is_int(alive, 0, "the key's death takes all entries and their values with it");
+    ok(neap_weak_map_count(map) == 0 && neap_weak_map_count(second) == 0, "from every map");
+    key = make();
+    enter(map, key, make());
+    enter(map, map, make());
+    neap_release(map);
+    is_int(alive, 1, "a map's death releases its values, of itself too");
+    ok(neap_weak_map_get(second, key) == NULL, "and nothing of other maps");
+    neap_release(key);
+    neap_release(second);
+    is_int(alive, 0, "nothing is left");
+}
+
+static void values_that_know_their_keys(void)
+{
+    struct neap_weak_map *map = neap_weak_map_new();
+    struct node *key = make(), *value = make();
+    neap_set((struct node **)&value->link, key);
+    enter(map, key, value);
+    is_int(neap_collect(2), 0, "a key that is held keeps its value");
+    is_int(alive, 2, "both live");
+    neap_release(key);
+    is_int(neap_collect(2), 2, "a value that holds its own key does not keep it");
+    is_int(alive, 0, "both die");
+    is_int(neap_weak_map_count(map), 0, "and the entry is gone");
+
+    struct plain *a = neap_new(plain), *b = neap_new(plain);
+    neap_set((struct plain **)&b->link, a);
+    enter(map, a, b);
+    neap_release(a);
+    is_int(neap_collect(2), 2, "the same without any code to run");
+
+    struct leaf *leaf = neap_new(leaf);
+    struct plain *holder = neap_new(plain);
+    neap_set((struct leaf **)&holder->link, leaf);
+    enter(map, leaf, holder);
+    is_int(neap_collect(2), 0, "a key without slots");
+    neap_release(leaf);
+    is_int(neap_collect(2), 2, "is not kept by its value either");
+    is_int(neap_weak_map_count(map), 0, "no entry is left");
+
+    struct neap_string *name = neap_string_from("a string is a key by address");
+    struct neap_list *list = neap_list_new();
+    (void)neap_list_append(list, name);
+    enter(map, name, list);
+    neap_release(name);
+    ok(neap_collect(2) == 2 && neap_weak_map_count(map) == 0, "nor is a string");
+    neap_release(map);
+}
+
+static void maps_in_cycles(void)
+{
+    struct neap_weak_map *map = neap_weak_map_new();
+    struct node *key = make(), *value = make();
+    neap_set((struct neap_weak_map **)&value->link, map);
+    enter(map, key, value);
+    neap_release(map);
+    ok(neap_collect(2) == 2 && alive == 1,
+       "a map that only its own value holds dies before its key");
+    neap_release(key);
+
+    map = neap_weak_map_new();
+    key = make();
+    value = make();
+    neap_set((struct neap_weak_map **)&key->link, map);
+    neap_set((struct node **)&value->link, key);
+    enter(map, key, value);
+    neap_release(map);
+    is_int(neap_collect(2), 0, "a key that holds its map");
+    is_int(alive, 2, "keeps it and the value");
+    neap_release(key);
+    is_int(neap_collect(2), 3, "until nobody holds the key");
+    is_int(alive, 0, "nothing is left");
+}
+
+/* value i is key i + 1: only the first key is held. */
+static void chains(int length, bool backwards)
+{
+    struct neap_weak_map *map = neap_weak_map_new();
+    struct node **nodes = calloc((size_t)length, sizeof *nodes);
+    for (int i = 0; i < length; i++) {
+        nodes[i] = make();
+        neap_set((struct node **)&nodes[i]->link, nodes[0]);
+    }
+    for (int k = 0; k < length - 1; k++) {
+        int i = backwards ? length - 2 - k : k;
+        neap_weak_map_set(map, nodes[i], nodes[i + 1]);
+    }
+    for (int i = 1; i < length; i++)
+        neap_release(nodes[i]);
+    is_int(neap_collect(2), 0, "a chain of %d entries that hangs on one key lives", length);
+    is_int(neap_weak_map_count(map), length - 1, "whole");
+    neap_release(nodes[0]);
+    is_int(neap_collect(2), length, "and dies whole");
+    is_int(neap_weak_map_count(map), 0, "leaving nothing in the map");
+    is_int(alive, 0, "nor anywhere");
+    free(nodes);
+    neap_release(map);
+}
+
+static void revival(void)
+{
+    struct neap_weak_map *map = neap_weak_map_new();
+    struct phoenix *key = neap_new(phoenix);
+    struct node *value = make();
+    neap_set((struct phoenix **)&value->link, key);
+    enter(map, key, value);
+    neap_release(key);
+    neap_collect(2);
+    ok(risen == key, "a key's finalizer brings it back");
+    is_int(neap_weak_map_count(map), 0, "its entry is gone for good");
+    neap_collect(2);
+    is_int(alive, 0, "and the value with it");
+    struct phoenix *again = risen;
+    enter(map, again, make());
+    ok(neap_weak_map_count(map) == 1, "it can be entered again");
+    neap_release(again);
+    is_int(alive, 0, "and dies in the end");
+    neap_release(map);
+}
+
+static void generations(void)
+{
+    struct neap_weak_map *map = neap_weak_map_new();
+    struct node *old_key = make();
+    for (int i = 0; i < 3; i++)
+        neap_collect(2);
+    for (int round = 0; round < 3; round++) {
+        struct node *young = make(), *value = make();
+        neap_set((struct node **)&value->link, young);
+        enter(map, young, value);
+        enter(map, old_key, make());
+        neap_release(young);
+        neap_collect(round);
+    }
+    neap_collect(2);
+    is_int(neap_weak_map_count(map), 1, "old and young keys, collected by generation");
+    is_int(alive, 2, "what is held lives");
+    neap_release(map);
+    neap_release(old_key);
+    is_int(alive, 0, "and goes");
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 4, ROUNDS = 1500, SHARED = 16 };
+static int wrong;
+
+struct board {
+    struct node *keys[SHARED];
+    struct neap_weak_map *map;
+};
+NEAP_DEFINE_TYPE(board, (NEAP_ATOMIC(keys), map));
+
+static void churn(void *arg, unsigned index)
+{
+    struct board *board = arg;
+    uint64_t state = 99 + index;
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t place = harness_random(&state) % SHARED;
+        struct node *key = neap_load(&board->keys[place]);
+        struct node *value = make();
+        value->id = (int)place;
+        if (key != NULL && i % 3 == 0) {
+            neap_set((struct node **)&value->link, key);
+            neap_weak_map_set(board->map, key, value);
+        } else if (key != NULL) {
+            struct node *found = neap_weak_map_get(board->map, key);
+            if (found != NULL && (found->id != (int)place || found->link != key))
+                __atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
+            neap_release(found);
+        }
+        neap_release(value);
+        neap_release(key);
+        if (i % 5 == 0) {
+            key = make();
+            neap_store(&board->keys[place], key);
+            neap_release(key);
+        }
+        if (i % 97 == 0)
+            neap_weak_map_remove(board->map, board);
+        if (i % 300 == 0)
+            neap_collect(2);
+        neap_safepoint();
+    }
+}
+
+static void together(void)
+{
+    struct board *board = neap_new(board);
+    neap_give(&board->map, neap_weak_map_new());
+    harness_run(THREADS, churn, board);
+    is_int(wrong, 0, "no key ever gave another key's value");
+    neap_collect(2);
+    ok(neap_weak_map_count(board->map) <= SHARED, "only living keys have entries (%zu)",
+       neap_weak_map_count(board->map));
+    neap_release(board);
+    neap_collect(2);
+    is_int(alive, 0, "nothing is left");
+}
+
+int main(void)
+{
+    plan_lazy();
+    harness_begin();
+    neap_gc_disable();
+    basics();
+    values_that_know_their_keys();
+    maps_in_cycles();
+    chains(2, false);
+    chains(3000, false);
+    chains(3000, true);
+    revival();
+    generations();
+    neap_gc_enable();
+    together();
+    return harness_end();
+}

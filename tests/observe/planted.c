@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Programs with a planted answer, for the tests that ask real clients: planted COMMAND FILE. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <neap/neap.h>
+
+struct leaf {
+    long value;
+};
+NEAP_DEFINE_TYPE(leaf, ());
+
+struct hub {
+    struct side *left, *right;
+    struct leaf *many[3];
+};
+
+struct side {
+    struct hub *below;
+    struct leaf *own;
+};
+
+NEAP_DEFINE_TYPE(hub, (left, right, many));
+NEAP_DEFINE_TYPE(side, (NEAP_ATOMIC(below), own));
+
+struct node {
+    struct node *next, *other;
+    long value;
+};
+NEAP_DEFINE_TYPE(node, (next, other));
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "planted: %s failed\n", what);
+    exit(1);
+}
+
+static void check(int status, const char *what)
+{
+    if (status != NEAP_OK) {
+        fprintf(stderr, "planted: %s: %s\n", what, neap_strerror(status));
+        exit(1);
+    }
+}
+
+/* top -> left, right -> below (a hub, reached both ways) -> leaves; left alone has its own leaf. */
+static void write_graph(const char *file)
+{
+    struct hub *top = neap_new(hub), *below = neap_new(hub);
+    struct side *left = neap_new(side), *right = neap_new(side);
+    struct leaf *array = neap_new_array(leaf, 1000), *immortal = neap_new(leaf);
+    if (top == NULL || below == NULL || left == NULL || right == NULL || immortal == NULL)
+        fail("neap_new");
+    neap_store(&left->below, below);
+    neap_store(&right->below, below);
+    neap_give(&left->own, neap_new(leaf));
+    for (int i = 0; i < 3; i++)
+        neap_give(&below->many[i], i == 2 ? array : neap_new(leaf));
+    neap_give(&top->left, left);
+    neap_give(&top->right, right);
+    neap_release(below);
+    neap_immortalize(immortal);
+    printf("top %zu\nleft %zu\nbelow %zu\narray %zu\n", neap_retained_size(top),
+           neap_retained_size(left), neap_retained_size(below), neap_size_of(array));
+    check(neap_heap_snapshot_write(file), "neap_heap_snapshot_write");
+    struct leaf *later = neap_new(leaf);
+    char second[4096];
+    snprintf(second, sizeof second, "%s.second", file);
+    check(neap_heap_snapshot_write(second), "neap_heap_snapshot_write");
+    neap_release(later);
+    neap_release(top);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static struct {
+    bool started, end;
+    uint64_t longest_ns;
+} watch;
+
+/* How long this thread was kept waiting at most. */
+static void *poll_all_the_time(void *arg)
+{
+    (void)arg;
+    __atomic_store_n(&watch.started, true, __ATOMIC_RELAXED);
+    while (!__atomic_load_n(&watch.end, __ATOMIC_RELAXED)) { /* relaxed: a flag */
+        uint64_t start = now_ns();
+        neap_safepoint();
+        uint64_t waited = now_ns() - start;
+        if (waited > watch.longest_ns)
+            watch.longest_ns = waited;
+    }
+    return NULL;
+}
+
+static void write_million(const char *file)
+{
+    enum { NODES = 1000000 };
+    struct node **nodes = malloc(NODES * sizeof(struct node *));
+    unsigned random = 1;
+    for (int i = 0; i < NODES; i++) {
+        nodes[i] = neap_new(node);
+        random = random * 1664525 + 1013904223;
+        neap_set(&nodes[i]->next, nodes[i == 0 ? 0 : i - 1]);
+        neap_set(&nodes[i]->other, nodes[random % (unsigned)(i + 1)]);
+    }
+    for (int i = 0; i < NODES - 1; i++)
+        neap_release(nodes[i]);
+    pthread_t thread;
+    check(neap_thread_create(&thread, "poll", poll_all_the_time, NULL), "neap_thread_create");
+    uint64_t start = now_ns();
+    check(neap_heap_snapshot_write(file), "neap_heap_snapshot_write");
+    uint64_t whole = now_ns() - start;
+    __atomic_store_n(&watch.end, true, __ATOMIC_RELAXED);
+    neap_thread_join(thread, NULL);
+    printf("written in %.3f s, another thread waited %.1f ms\n", (double)whole / 1e9,
+           (double)watch.longest_ns / 1e6);
+    neap_release(nodes[NODES - 1]);
+    free(nodes);
+    neap_collect(2);
+}
+
+static __attribute__((noinline)) struct node *planted_site(struct node *next)
+{
+    struct node *node = neap_new(node); /* the planted line */
+    neap_give(&node->next, next);
+    return node;
+}
+
+static __attribute__((noinline)) void planted_caller(struct node **head, int count)
+{
+    for (int i = 0; i < count; i++)
+        *head = planted_site(*head);
+}
+
+static __attribute__((noinline)) void other_site(void)
+{
+    neap_free(neap_alloc(100));
+}
+
+/* FILE has 1000 nodes alive, FILE.second 3000. */
+static void write_pprof(const char *file)
+{
+    char other[4096];
+    struct node *head = NULL;
+    check(neap_trace_start(8, 0), "neap_trace_start");
+    planted_caller(&head, 1000);
+    for (int i = 0; i < 500; i++)
+        other_site();
+    check(neap_pprof_write(file), "neap_pprof_write");
+    snprintf(other, sizeof other, "%s.collapsed", file);
+    check(neap_collapsed_write(other), "neap_collapsed_write");
+    planted_caller(&head, 2000);
+    snprintf(other, sizeof other, "%s.second", file);
+    check(neap_pprof_write(other), "neap_pprof_write");
+    printf("each %zu\n", neap_size_of(head));
+    neap_release(head);
+}
+
+static void *work_and_wait(void *arg)
+{
+    (void)arg;
+    for (int round = 0; round < 20; round++) {
+        struct node *head = NULL;
+        planted_caller(&head, 500);
+        neap_release(head);
+        neap_safepoint();
+        struct timespec moment = {0, 1000000};
+        NEAP_BLOCKED(nanosleep(&moment, NULL));
+    }
+    return NULL;
+}
+
+static void write_timeline(const char *file)
+{
+    pthread_t threads[3], polling; /* that one runs whenever it is asked to stop */
+    check(neap_timeline_start(file), "neap_timeline_start");
+    if (neap_timeline_start(file) != NEAP_ESTATE)
+        fail("a second timeline was not refused");
+    for (int i = 0; i < 3; i++)
+        check(neap_thread_create(&threads[i], "worker", work_and_wait, NULL), "thread");
+    check(neap_thread_create(&polling, "poll", poll_all_the_time, NULL), "thread");
+    while (!__atomic_load_n(&watch.started, __ATOMIC_RELAXED)) /* relaxed: a flag */
+        NEAP_BLOCKED(sched_yield());
+    for (int i = 0; i < 20; i++)
+        neap_collect(i % 3);
+    for (int i = 0; i < 3; i++)
+        neap_thread_join(threads[i], NULL);
+    __atomic_store_n(&watch.end, true, __ATOMIC_RELAXED); /* relaxed: a flag */
+    neap_thread_join(polling, NULL);
+    check(neap_timeline_stop(), "neap_timeline_stop");
+    if (neap_timeline_stop() != NEAP_ESTATE)
+        fail("a timeline that has ended ended again");
+}
+
+/* Something of everything: collections, threads, a limit. */
+static void write_metrics(const char *file)
+{
+    char other[4096];
+    struct node *head = NULL;
+    planted_caller(&head, 1000);
+    neap_collect(2);
+    snprintf(other, sizeof other, "%s.open", file);
+    FILE *prometheus = fopen(file, "w"), *open_metrics = fopen(other, "w");
+    if (prometheus == NULL || open_metrics == NULL)
+        fail("fopen");
+    check(neap_metrics_write_prometheus(prometheus), "neap_metrics_write_prometheus");
+    check(neap_metrics_write(open_metrics), "neap_metrics_write");
+    fclose(prometheus);
+    fclose(open_metrics);
+    neap_release(head);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3 || neap_init(NULL) != NEAP_OK)
+        return 2;
+    if (strcmp(argv[1], "graph") == 0)
+        write_graph(argv[2]);
+    else if (strcmp(argv[1], "million") == 0)
+        write_million(argv[2]);
+    else if (strcmp(argv[1], "timeline") == 0)
+        write_timeline(argv[2]);
+    else if (strcmp(argv[1], "metrics") == 0)
+        write_metrics(argv[2]);
+    else if (strcmp(argv[1], "pprof") == 0)
+        write_pprof(argv[2]);
+    else
+        return 2;
+    return neap_shutdown(NULL) == 0 ? 0 : 1;
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""promtool passes the metrics; both formats say the same; histograms add up."""
+import re
+import subprocess
+
+from client import path, planted, program
+from tap import done, ok, skip
+
+planted("metrics", "metrics.txt")
+text = open(path("metrics.txt"), encoding="utf-8").read()
+open_text = open(path("metrics.txt.open"), encoding="utf-8").read()
+
+
+def samples(of):
+    return {key: float(value) for key, value in
+            (line.rsplit(" ", 1) for line in of.splitlines() if not line.startswith("#"))}
+
+
+seen, open_seen = samples(text), samples(open_text)
+ok(seen["neap_heap_objects"] >= 1000, "objects are counted", seen)
+ok(seen["neap_heap_inuse_bytes"] >= 1000 * 40, "and their bytes")
+ok(seen["neap_alloc_bytes_total"] >= 1000 * 24, "bytes asked for are counted", seen)
+ok(seen['neap_gc_collections_total{generation="2"}'] == 1, "one old collection")
+ok(seen['neap_threads{state="running"}'] >= 1, "a thread is running")
+for name in ("neap_gc_stopped_seconds", "neap_gc_time_to_safepoint_seconds"):
+    buckets = [value for key, value in seen.items()
+               if key.startswith(name + '_bucket{cause="collect"')]
+    ok(buckets == sorted(buckets) and buckets[-1] == seen[name + '_count{cause="collect"}'] > 0,
+       f"{name}: buckets rise to the count", buckets)
+ok(set(seen) == set(open_seen), "both formats have the same samples", set(seen) ^ set(open_seen))
+ok(open_text.endswith("# EOF\n") and "# EOF" not in text, "OpenMetrics ends in # EOF")
+families = set(re.findall(r"^# TYPE (\S+)", open_text, re.M))
+ok(all(not name.endswith(("_total", "_info")) for name in families),
+   "OpenMetrics' families are named without _total", families)
+if program("promtool") is None:
+    skip("promtool check metrics", "no promtool (apt-get install prometheus)")
+else:
+    ended = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                           text=True, timeout=60, check=False)
+    ok(ended.returncode == 0 and not ended.stdout + ended.stderr, "promtool check metrics",
+       ended.stdout + ended.stderr)
+done()
