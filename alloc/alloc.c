@@ -15,6 +15,7 @@
 #include "alloc/shared.h"
 #include "alloc/stats.h"
 #include "base/options.h"
+#include "base/os.h"
 
 /* ThreadSanitizer keeps four bytes or more for each byte of ours. */
 #ifdef NP_TSAN
@@ -87,6 +88,9 @@ int np_alloc_init(const struct np_alloc_hooks *hooks)
     pthread_mutex_lock(&lock);
     bool started = start_locked(np_options.heap_reserve_bytes);
     if (started) {
+        if (np_options.huge_pages !=
+            0) /* the whole region: a part of it would be another mapping */
+            np_os_prefer_huge((void *)np_region.base, np_region.bytes);
         np_commit_limit(np_options.heap_hard_limit);
         set_hooks(hooks, np_options.fail_nth != 0 || np_options.fail_one_in != 0 ||
                              np_options.eager_collect != 0);

@@ -168,7 +168,7 @@ static inline struct np_large *begin(char *base, size_t total, size_t offset, si
     large->offset = (uint32_t)offset;
     large->alignment_log2 = (uint8_t)__builtin_ctzll(alignment);
     large->is_object = is_object;
-    np_store_relaxed(&large->trace, 0u); /* relaxed: nobody else knows the block */
+    np_store_relaxed(&large->trace, 0u); /* relaxed: nobody has the block yet */
     large->live = np_large_seal(large + 1);
     return large;
 }

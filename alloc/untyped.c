@@ -175,11 +175,13 @@ static np_noinline void free_large(void *block)
     struct np_large *large = np_large_of(block);
     np_check((uintptr_t)block % 16 == 0 && !large->is_object, "%p is not a block of neap_alloc",
              block);
-    if (NP_GUARD && np_large_is_live(large))
-        np_guard_unseal("neap_free", block, large->bytes);
-    /* relaxed: written when it was made */
-    if (np_unlikely(np_load_relaxed(&large->trace) != 0))
-        np_trace_hooks.freed(block);
+    if (np_likely(np_large_is_live(large))) { /* else np_large_free says so */
+        if (NP_GUARD)
+            np_guard_unseal("neap_free", block, large->bytes);
+        /* relaxed: written when it was made */
+        if (np_unlikely(np_load_relaxed(&large->trace) != 0))
+            np_trace_hooks.freed(block);
+    }
     np_large_free(block, false);
 }
 

@@ -56,6 +56,13 @@ static bool read_number(const char *text, size_t length, uint64_t *ret_value)
         return false;
     memcpy(digits, text, length);
     digits[length] = '\0';
+    static const char *const words[] = {"off", "print", "exit-code"}; /* of leak_check */
+    for (uint64_t i = 1; i < np_count_of(words); i++) {
+        if (strcmp(digits, words[i]) == 0) {
+            *ret_value = i;
+            return true;
+        }
+    }
     if (strcmp(digits, "on") == 0 || strcmp(digits, "off") == 0) {
         *ret_value = digits[1] == 'n';
         return true;

@@ -19,8 +19,10 @@
  * beyond what the process held before its first allocation from the peer; it means something in a
  * process of the peer's own, which is how bench/run-bench runs this. */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <neap/neap.h>
 
@@ -30,6 +32,7 @@
 #include "bench/ring.h"
 #include "bench/shim.h"
 
+enum { BURST = 8000000, IDLE_MS = 200 }; /* 2 GiB; twice the default decay_ms */
 enum { BATCH = 1024, SIZES = 4096, SMALL = 48, MANY = 1000, LIVE = 1000000 };
 
 /* What a row does with the peer; bytes is 0 for mixed sizes. */
@@ -129,6 +132,44 @@ static void run_replace(struct bench_state *state, const void *arg)
     free(live);
 }
 
+static int count_maps(void)
+{
+    int lines = 0;
+    FILE *file = fopen("/proc/self/maps", "r");
+    for (int c; file != NULL && (c = getc(file)) != EOF;)
+        lines += c == '\n';
+    if (file != NULL)
+        fclose(file);
+    return lines;
+}
+
+/* 2 GiB of blocks, all freed, then nobody calls anything for twice decay_ms. */
+static void run_burst(struct bench_state *state, const void *arg)
+{
+    const struct row_of_peer *one = arg;
+    const struct bench_allocator peer = *one->peer;
+    const struct row row = *one->row;
+    void **blocks = malloc(BURST * sizeof *blocks);
+    if (blocks == NULL)
+        abort();
+    memset(blocks, 0, BURST * sizeof *blocks);
+    uint64_t before = bench_resident_kib();
+    while (bench_keep_running(state, BURST)) {
+        for (int i = 0; i < BURST; i++) {
+            blocks[i] = peer.alloc(size_at(&row, (uint64_t)i));
+            memset(blocks[i], 1, size_at(&row, (uint64_t)i));
+        }
+        for (int i = 0; i < BURST; i++)
+            peer.free(blocks[i]);
+    }
+    usleep(IDLE_MS * 1000);
+    uint64_t later = bench_resident_kib();
+    bench_counter(state, "idle_rss_kib", later > before ? (double)(later - before) : 0, BENCH_SUM);
+    bench_counter(state, "maps", count_maps(), BENCH_SUM);
+    tell_memory(state);
+    free(blocks);
+}
+
 static struct bench_ring ring;
 
 static void run_pipeline(struct bench_state *state, const void *arg)
@@ -160,13 +201,10 @@ static void run_pipeline(struct bench_state *state, const void *arg)
 }
 
 static const struct row rows[] = {
-    {"lifo_48", run_lifo, SMALL, 1, 0},
-    {"lifo_mixed", run_lifo, 0, 1, 0},
-    {"batch_1000_48", run_batch, SMALL, 1, 0},
-    {"batch_1000_mixed", run_batch, 0, 1, 0},
-    {"replace_1m", run_replace, 0, 1, 3000000},
-    {"lifo_mixed_2_threads", run_lifo, 0, 2, 0},
-    {"batch_1000_mixed_2_threads", run_batch, 0, 2, 0},
+    {"lifo_48", run_lifo, SMALL, 1, 0},          {"lifo_mixed", run_lifo, 0, 1, 0},
+    {"batch_1000_48", run_batch, SMALL, 1, 0},   {"batch_1000_mixed", run_batch, 0, 1, 0},
+    {"burst_2g", run_burst, 0, 1, BURST},        {"replace_1m", run_replace, 0, 1, 3000000},
+    {"lifo_mixed_2_threads", run_lifo, 0, 2, 0}, {"batch_1000_mixed_2_threads", run_batch, 0, 2, 0},
     {"pipeline_mixed", run_pipeline, 0, 2, 0},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };

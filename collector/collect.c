@@ -459,9 +459,17 @@ void np_collector_end(void)
 
 /* ---- fork ---- */
 
+static bool is_walking(void)
+{
+    /* relaxed: equal only if this thread wrote it */
+    return np_tls.thread != NULL && np_load_relaxed(&collector.walker) == np_tls.thread;
+}
+
+/* A walker's function may fork: its thread has the lock already, in the child too. */
 void np_collector_before_fork(void)
 {
-    np_lock_parked(&collector.lock);
+    if (!is_walking())
+        np_lock_parked(&collector.lock);
 }
 
 void np_collector_before_fork_stopped(void)
@@ -474,7 +482,8 @@ void np_collector_after_fork(void)
 {
     np_events_unlock();
     np_report_unlock();
-    pthread_mutex_unlock(&collector.lock);
+    if (!is_walking())
+        pthread_mutex_unlock(&collector.lock);
 }
 
 void np_collector_forked(void)

@@ -24,6 +24,7 @@
 #include "neap/gc.h"
 #include "neap/runtime.h"
 #include "neap/thread.h"
+#include "observe/leaks.h"
 #include "observe/timeline.h"
 #include "observe/tracer.h"
 #include "runtime/batch.h"
@@ -36,7 +37,6 @@
 #include "runtime/fork.h"
 #include "runtime/grace.h"
 #include "runtime/helper.h"
-#include "runtime/leaks.h"
 #include "runtime/pending.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
@@ -53,6 +53,7 @@
 static pthread_mutex_t lock =
     PTHREAD_MUTEX_INITIALIZER; /* init and shutdown; not while user code runs */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+enum { LEAK_CHECK_EXIT = 2, LEAK_EXIT_CODE = 23 };
 static unsigned nesting; /* (L) */
 static bool ending;      /* (L) the last shutdown is at work, without the lock */
 static pthread_t ender;  /* (L) who does it */
@@ -337,7 +338,12 @@ static size_t end_runtime(struct neap_leaks **ret_leaks)
     np_collector_end();
     settle_everything();
     np_dynamic_end();
-    size_t leaked = np_leaks_count(ret_leaks);
+    struct neap_leaks *own = NULL;
+    bool check = np_options.leak_check != 0;
+    size_t leaked = np_leaks_count(ret_leaks != NULL ? ret_leaks : check ? &own : NULL);
+    if (check && leaked > 0)
+        neap_leaks_print(ret_leaks != NULL ? *ret_leaks : own, stderr);
+    neap_leaks_free(own);
     np_tracer_end();
     while (np_tls.attached > 0)
         np_thread_detach();
@@ -381,6 +387,8 @@ size_t neap_shutdown(struct neap_leaks **ret_leaks)
         ending = false;
         pthread_cond_broadcast(&changed);
         pthread_mutex_unlock(&lock);
+        if (leaked > 0 && np_options.leak_check == LEAK_CHECK_EXIT)
+            exit(LEAK_EXIT_CODE);
     }
     return leaked;
 }

@@ -34,15 +34,21 @@ static bool is_own(const void *value)
 /* The kind that the type of the object around the slot declares for it; -1 where that cannot be
  * told: a variable, a large object, an array's element, a slot that a visit of the program's knows.
  */
-static int declared_kind(const void *slot, const char **ret_type)
+static int declared_kind(const void *slot, const char **ret_type, const char *call)
 {
     if (!np_region_has(slot))
         return -1;
     const struct np_pool *pool = np_pool_of(slot);
     const struct neap_header *header = np_block_at(pool, np_block_index(pool, slot));
     uint32_t index = np_load_relaxed(&header->type); /* relaxed: the caller's reference keeps it */
-    if (np_load_relaxed(&pool->kind) != NP_POOL_OBJECTS || index == 0 ||
-        (header->flags & NP_FLAG_ARRAY))
+    if (np_load_relaxed(&pool->kind) != NP_POOL_OBJECTS)
+        return -1;
+    if (index == 0)
+        np_panic_at(call,
+                    "slot %p is in an object that is freed: it was released too often, or peeked "
+                    "before this thread's last quiescent point, where every peek ends",
+                    slot);
+    if (header->flags & NP_FLAG_ARRAY)
         return -1;
     const struct neap_type *type = np_type_at(index);
     size_t offset = (size_t)((const char *)slot - (const char *)np_object_of(header));
@@ -60,7 +66,7 @@ static int declared_kind(const void *slot, const char **ret_type)
 static void check_kind(const void *slot, int kind, const char *call)
 {
     const char *type = NULL;
-    int declared = declared_kind(slot, &type);
+    int declared = declared_kind(slot, &type, call);
     if (declared >= 0 && declared != kind)
         np_panic_at(call, "slot %p of a %s is declared %s: %s", slot, type,
                     declared == NEAP_SLOT_ATOMIC ? "atomic" : "plain",
@@ -262,5 +268,14 @@ void *neap_object_try_retain(const void *object)
     if (object == NULL || np_unlikely(!np_usage_alive()))
         return NULL;
     np_usage_check("neap_try_retain");
-    return np_try_retain(neap_header_of(object)) ? (void *)(uintptr_t)object : NULL;
+    struct neap_header *header = neap_header_of(object);
+    if (np_try_retain(header))
+        return (void *)(uintptr_t)object;
+    /* relaxed: while a peek lasts, the dead keep their type (they wait for its end) */
+    if (np_unlikely(np_load_relaxed(&header->type) == 0))
+        np_panic_at("neap_try_retain",
+                    "%p is freed: it was peeked before this thread's last quiescent point, or a "
+                    "call that runs user code, where every peek ends",
+                    object);
+    return NULL;
 }

@@ -83,7 +83,7 @@ static struct neap_string *make(const char *bytes, size_t length, bool interned)
     if (length > 0 && bytes != NULL)
         memcpy(string->bytes, bytes, length);
     struct neap_header *header = neap_header_of(string);
-    if (!interned && !(header->flags & NP_FLAG_LARGE))
+    if (!interned && !(header->flags & (NP_FLAG_LARGE | NP_FLAG_TRACED)))
         header->flags |= NP_FLAG_BARE; /* at birth: nobody else knows it */
     return string;
 }

@@ -479,11 +479,11 @@ void keyspace_order_by_use(bool wanted)
     atomic_store_explicit(&ordered_by_use, wanted, memory_order_relaxed);
 }
 
-uint64_t keyspace_drop_oldest(unsigned index)
+uint64_t keyspace_drop_oldest(unsigned index, uint64_t least)
 {
     struct stripe *stripe = &stripes[index];
     /* relaxed: a hint; looked at again under the lock */
-    if (atomic_load_explicit(&stripe->count, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&stripe->count, memory_order_relaxed) <= least)
         return 0;
     struct graveyard dead = {.count = 0};
     uint64_t size = 0;

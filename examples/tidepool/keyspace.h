@@ -145,8 +145,8 @@ void keyspace_expire_locked(keyspace_locks locks, struct graveyard *dead);
 /* From now on a key that is found becomes the newest of its table, or not. */
 void keyspace_order_by_use(bool wanted);
 
-/* Drops the entry of the stripe that was used least recently; its size, or 0 when there is none.
- * Takes the lock. */
-uint64_t keyspace_drop_oldest(unsigned stripe);
+/* Drops the entry of the stripe that was used least recently, if there are more than least; its
+ * size, or 0. Takes the lock. */
+uint64_t keyspace_drop_oldest(unsigned stripe, uint64_t least);
 
 #endif

@@ -185,8 +185,10 @@ static void after_wait(uv_check_t *handle)
 static void close_any(uv_handle_t *handle, void *arg)
 {
     struct loop *loop = arg;
-    if (uv_is_closing(handle))
-        return;
+    bool around_waits =
+        handle == (uv_handle_t *)&loop->before_wait || handle == (uv_handle_t *)&loop->after_wait;
+    if (uv_is_closing(handle) || around_waits)
+        return; /* the loop waits once more, for what the pool has under way, and as ever */
     if (client_of(loop, handle) != NULL)
         client_close(client_of(loop, handle));
     else
@@ -309,6 +311,8 @@ static bool loop_open(struct loop *loop, unsigned index)
     uv_prepare_start(&loop->before_wait, before_wait);
     uv_check_init(&loop->uv, &loop->after_wait);
     uv_check_start(&loop->after_wait, after_wait);
+    uv_unref((uv_handle_t *)&loop->before_wait); /* they go on until nothing else does */
+    uv_unref((uv_handle_t *)&loop->after_wait);
     uv_timer_init(&loop->uv, &loop->tick);
     uv_timer_start(&loop->tick, on_tick, TICK_MS, TICK_MS);
     int status = uv_async_init(&loop->uv, &loop->wake, on_wake);
@@ -353,6 +357,9 @@ static void *loop_run(void *arg)
     keyspace_set_clock();
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     loop_awake(loop);
+    uv_close((uv_handle_t *)&loop->before_wait, NULL);
+    uv_close((uv_handle_t *)&loop->after_wait, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
     return NULL;
 }
 

@@ -46,10 +46,12 @@ uint64_t memory_used(void)
 static uint64_t drop(uint64_t bytes)
 {
     uint64_t dropped = 0;
+    /* Stripes lose in turn. In one with few keys the oldest may have been used a moment ago. */
+    uint64_t least = keyspace_count() / KEYSPACE_STRIPES / 2;
     for (unsigned empty = 0; dropped < bytes && empty < KEYSPACE_STRIPES;) {
         unsigned stripe =
             atomic_fetch_add_explicit(&next_stripe, 1, memory_order_relaxed) % KEYSPACE_STRIPES;
-        uint64_t size = keyspace_drop_oldest(stripe);
+        uint64_t size = keyspace_drop_oldest(stripe, least);
         empty = size == 0 ? empty + 1 : 0;
         dropped += size;
         if (size != 0)

@@ -7,7 +7,7 @@
  *         neap::slot<session> next;
  *         neap::atomic_slot<route> current;
  *         int fd = -1;
- *         ~session() { close(fd); }
+ *         ~session() { destroy(fd); }
  *     };
  *     NEAP_TYPE(session, &session::next, &session::current);
  *

@@ -61,6 +61,9 @@
       "error; 0: never") \
     X(safepoint_backtrace, 0, 0, 1, \
       "1: a thread that was named prints its stack when it polls at last, for addr2line") \
+    X(leak_check, 0, 0, 2, \
+      "print: the last neap_shutdown tells what is still alive on standard error; exit-code: and " \
+      "ends the program with status 23; 0: neither") \
     X(fail_nth, 0, 0, UINT64_MAX, \
       "fault injection: the n-th allocation from now fails, once; 0: none") \
     X(guard_sample, 0, 0, UINT64_MAX, \
@@ -80,7 +83,10 @@
     X(fail_one_in, 0, 0, UINT64_MAX, \
       "fault injection: each allocation fails with the probability of one in so many; 0: none") \
     X(fail_seed, 1, 0, UINT64_MAX, \
-      "what fail_one_in draws from: the same seed fails the same allocations of a single thread")
+      "what fail_one_in draws from: the same seed fails the same allocations of a single thread") \
+    X(huge_pages, 0, 0, 1, \
+      "1: asks for transparent huge pages under small blocks: fewer misses of the TLB, memory in " \
+      "steps of 2 MiB")
 
 struct neap_options {
     size_t

@@ -112,6 +112,39 @@ static void new_blocking(void *arg)
     }
 }
 
+static void poll_blocking(void *arg)
+{
+    (void)arg;
+    begin();
+    NEAP_BLOCKING
+    {
+        neap_safepoint();
+    }
+}
+
+static void *poll_it(void *arg)
+{
+    neap_safepoint();
+    return arg;
+}
+
+static void poll_unattached(void *arg)
+{
+    (void)arg;
+    begin();
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, poll_it, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
+static void poll_detached(void *arg)
+{
+    begin();
+    neap_thread_detach();
+    neap_safepoint();
+    (void)arg;
+}
+
 static void leave_unentered(void *arg)
 {
     (void)arg;
@@ -165,6 +198,12 @@ int main(void)
     dies_with(make_unattached, NULL, "neap_thread_attach", "making an object there");
     dies_with(retain_blocking, NULL, "blocking region", "retaining in a blocking region");
     dies_with(new_blocking, NULL, "blocking region", "making an object in a blocking region");
+    dies_with(poll_blocking, NULL, "neap_safepoint: called inside a blocking region",
+              "a poll in a blocking region");
+    dies_with(poll_unattached, NULL, "neap_safepoint: this thread is not attached",
+              "a poll of a thread that never was attached");
+    dies_with(poll_detached, NULL, "neap_safepoint: this thread is not attached",
+              "a poll of one that is no longer");
     dies_with(leave_unentered, NULL, "not inside a blocking region",
               "leaving a region never entered");
     dies_with(type_of_dead, NULL, "is not an object, or is dead", "asking the dead for its type");

@@ -53,6 +53,48 @@ int main(int argc, char **argv)
 }
 """
 
+UNLOADER = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <neap/neap.h>
+
+static int (*attach)(const char *name);
+static int ready[2], go[2];
+
+static void *attach_and_wait(void *arg)
+{
+    char byte = 0;
+    if (attach("outlives the library") != NEAP_OK || write(ready[1], &byte, 1) != 1 ||
+        read(go[0], &byte, 1) != 1)
+        return NULL;
+    return arg;
+}
+
+/* A thread exits, and the process forks and ends, after dlclose. */
+int main(int argc, char **argv)
+{
+    char byte = 0;
+    void *value = NULL, *library = dlopen(argv[argc - 1], RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL || pipe(ready) != 0 || pipe(go) != 0)
+        return 2;
+    int (*init)(const struct neap_options *) =
+        (int (*)(const struct neap_options *))dlsym(library, "neap_init");
+    attach = (int (*)(const char *))dlsym(library, "neap_thread_attach");
+    if (init == NULL || attach == NULL || init(NULL) != NEAP_OK)
+        return 3;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, attach_and_wait, &byte) != 0 || read(ready[0], &byte, 1) != 1)
+        return 4;
+    dlclose(library);
+    if (write(go[1], &byte, 1) != 1 || pthread_join(thread, &value) != 0)
+        return 5;
+    return value == &byte ? 0 : 6;
+}
+"""
+
 tree = os.path.join(scratch, "tree")
 succeeds(["meson", "setup", tree, SOURCE, "-Dlarge=os", "-Dtests=false", "-Dbench=disabled",
           "-Dexamples=disabled", "-Ddefault_library=shared"], "meson setup -Dlarge=os")
@@ -65,4 +107,8 @@ succeeds(CC + ["-std=gnu11", write("main.c", PROGRAM), "-o", program, INCLUDE, "
          "a program that knows the headers alone compiles")
 succeeds([program, library],
          "loads, makes large objects and blocks, collects, ends with nothing alive")
+unloader = os.path.join(scratch, "unloader")
+succeeds(CC + ["-std=gnu11", write("unloader.c", UNLOADER), "-o", unloader, INCLUDE, "-ldl",
+               "-pthread"] + WARNINGS, "a program that unloads the library compiles")
+succeeds([unloader, library], "a thread that exits after dlclose is detached all the same")
 done()

@@ -205,6 +205,69 @@ static void write_timeline(const char *file)
         fail("a timeline that has ended ended again");
 }
 
+/* Does not poll for a tenth of a second, while it is asked to. */
+static void *lag(void *arg)
+{
+    (void)arg;
+    __atomic_store_n(&watch.started, true, __ATOMIC_RELAXED); /* relaxed: a flag */
+    uint64_t start = now_ns();
+    while (now_ns() - start < 100000000)
+        ;
+    neap_safepoint();
+    return NULL;
+}
+
+static void write_late(const char *file)
+{
+    pthread_t thread;
+    check(neap_timeline_start(file), "neap_timeline_start");
+    neap_collect(2);
+    check(neap_thread_create(&thread, "laggard", lag, NULL), "thread");
+    while (!__atomic_load_n(&watch.started, __ATOMIC_RELAXED)) /* relaxed: a flag */
+        NEAP_BLOCKED(sched_yield());
+    check(neap_trace_start(1, 0), "neap_trace_start"); /* stops the world at once */
+    neap_thread_join(thread, NULL);
+    check(neap_timeline_stop(), "neap_timeline_stop");
+}
+
+/* Its visit hands out a copy of its slot: nothing can clear it. */
+struct stubborn {
+    struct stubborn *peer;
+};
+static void visit_stubborn(void *self, struct neap_visitor *visitor)
+{
+    struct stubborn *copy = ((struct stubborn *)self)->peer;
+    neap_visit(visitor, &copy);
+}
+NEAP_DEFINE_TYPE(stubborn, (), .visit = visit_stubborn);
+
+/* A hub that is not released, with what it holds; a pair that cannot be freed. */
+static void leak(void)
+{
+    check(neap_trace_start(1, 0), "neap_trace_start");
+    struct hub *hub = neap_new(hub); /* the leaking line */
+    neap_give(&hub->left, neap_new(side));
+    neap_give(&hub->left->own, neap_new(leaf));
+    struct stubborn *a = neap_new(stubborn), *b = neap_new(stubborn);
+    a->peer = b;
+    b->peer = a;
+}
+
+static int report_leaks(const char *file)
+{
+    struct neap_leaks *leaks;
+    leak();
+    size_t alive = neap_shutdown(&leaks);
+    FILE *out = fopen(file, "w");
+    if (out == NULL || alive != 5)
+        fail("the leaks");
+    check(neap_leaks_write_json(leaks, out), "neap_leaks_write_json");
+    fclose(out);
+    neap_leaks_print(leaks, stdout);
+    neap_leaks_free(leaks);
+    return 0;
+}
+
 /* Something of everything: collections, threads, a limit. */
 static void write_metrics(const char *file)
 {
@@ -235,6 +298,12 @@ int main(int argc, char **argv)
         write_timeline(argv[2]);
     else if (strcmp(argv[1], "metrics") == 0)
         write_metrics(argv[2]);
+    else if (strcmp(argv[1], "late") == 0)
+        write_late(argv[2]);
+    else if (strcmp(argv[1], "leaks") == 0)
+        return report_leaks(argv[2]);
+    else if (strcmp(argv[1], "leak") == 0)
+        leak();
     else if (strcmp(argv[1], "pprof") == 0)
         write_pprof(argv[2]);
     else

@@ -411,6 +411,7 @@ def test_end():
                 client.send(b"".join(request("SET", "k%d" % i, "v") for i in range(begin, begin + 1000)))
             for _ in range(100000):
                 client.reply()
+            same(client.ask("FLUSHALL"), b"+OK\r\n", "what FLUSHALL leaves is collected while the server ends")
             server.process.send_signal(signal.SIGTERM)
             further = 0
             while server.process.poll() is None and further < 60000:

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The steps of the guides "my memory grows", "my pauses are long" and "who holds this object", with
+the commands as docs/guides.md writes them, find what is planted."""
+import os
+import re
+
+from client import SOURCE, path, planted
+from tap import done, ok, run
+
+guide = open(os.path.join(SOURCE, "docs/guides.md"), encoding="utf-8").read()
+source = open(os.path.join(SOURCE, "tests/observe/planted.c"), encoding="utf-8").read()
+
+
+def line_of(mark):
+    return source[:source.index(mark)].count("\n") + 1
+
+
+def follow(command, files):
+    """Runs a command line of the guide with its file names led to those written here."""
+    ok(f"\n{command}" in guide, f"the guide says: {command}")
+    words = [files.get(word, word) for word in re.split(r"\s+", command.split("#")[0].strip())]
+    status, output = run([os.path.join(SOURCE, words[0])] + words[1:])
+    ok(status == 0, "and it runs", output)
+    return output
+
+
+each = int(planted("pprof", "p")["each"])
+files = {"before.pb.gz": path("p"), "after.pb.gz": path("p.second")}
+output = follow("tools/neap top after.pb.gz", files)
+first = output.splitlines()[1]
+ok(f"planted.c:{line_of('/* the planted line */')} (planted_site) node" in first and
+   f"{3000 * each:,}" in first, "the planted line is first", output)
+output = follow("tools/neap diff before.pb.gz after.pb.gz", files)
+ok(f"{2000 * each:,}" in output.splitlines()[1], "and grows most", output)
+
+planted("graph", "g")
+output = follow("tools/neap leaks heap.heapsnapshot", {"heap.heapsnapshot": path("g")})
+row = output.splitlines()[1].split()
+ok(row[-1] == "hub" and row[2] == "1", "the one object held from outside is shown", output)
+
+run([os.environ["NEAP_PLANTED"], "leaks", path("l")])
+output = follow("tools/neap leaks leaks.json", {"leaks.json": path("l")})
+ok("held by: outside -> hub.left -> side.own -> leaf" in output and
+   f"planted.c:{line_of('/* the leaking line */')} (leak)" in output, "the way to it, and its line",
+   output)
+
+planted("late", "t")
+output = follow("tools/neap pauses timeline.json", {"timeline.json": path("t")})
+rows = [row.split() for row in output.splitlines()[1:]]
+ok(["walk", "laggard"] in [row[3:] for row in rows],
+   "the thread that did not poll is named beside the stop that waited for it", output)
+
+for words in (["top", path("nothing")], ["top", path("g")], ["leaks", path("t")], ["wrong"]):
+    status, output = run([os.path.join(SOURCE, "tools/neap")] + words)
+    ok(status == 1 and output.startswith("neap: ") and "Traceback" not in output,
+       f"neap {words[0]} of {os.path.basename(words[-1])}: a sentence", output)
+done()
