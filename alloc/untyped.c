@@ -107,35 +107,41 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
 
 _Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
 
-/* A block of the magazine, or NULL where there is more to it: then nothing has been counted. bytes
- * with the canary's. */
-static inline void *take_at_hand(size_t bytes)
+/* take_slow looks again. */
+static np_alloc_text void *take_due(size_t bytes, const struct neap_site *site)
+{
+    np_trace_undo(np_tls.heap, bytes);
+    return take_slow(bytes, site);
+}
+
+/* Instead of a site, where the inlined function returns to; volatile, so that only the path that
+ * needs it finds it out. */
+static inline __attribute__((always_inline)) const struct neap_site *site_of_caller(void)
+{
+    const void *code = __builtin_return_address(0);
+    __asm__ volatile("" : "+r"(code));
+    return np_site_of_code(code);
+}
+
+/* bytes with the canary's. by_caller, a constant: the site is the caller's code. */
+static inline __attribute__((always_inline)) void *take(size_t bytes, const struct neap_site *site,
+                                                        bool by_caller)
 {
     size_t offset = bytes - 1;
     if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
-        return NULL;
-    if (np_trace_is_due(np_tls.heap, bytes)) {
-        np_trace_undo(np_tls.heap, bytes);
-        return NULL;
-    }
+        return take_slow(bytes, by_caller ? site_of_caller() : site);
+    if (np_trace_is_due(np_tls.heap, bytes))
+        return take_due(bytes, by_caller ? site_of_caller() : site);
     /* &magazines[np_class_of(bytes) + NP_CLASS_UNTYPED] in two instructions */
     offset &= ~(size_t)(NP_CLASS_STEP - 1);
     char *magazines = (char *)&np_tls.heap->magazines[NP_CLASS_UNTYPED];
     void *block = np_magazine_take((struct np_magazine *)(void *)(magazines + 2 * offset));
-    if (np_unlikely(block == NULL))
-        np_trace_undo(np_tls.heap, bytes);
-    return block;
-}
-
-static inline void *take(size_t bytes, const struct neap_site *site)
-{
-    void *block = take_at_hand(bytes);
-    return np_likely(block != NULL) ? block : take_slow(bytes, site);
+    return np_likely(block != NULL) ? block : take_due(bytes, by_caller ? site_of_caller() : site);
 }
 
 np_alloc_text void *neap_alloc_at(size_t bytes, const struct neap_site *site)
 {
-    return guarded(take(with_tail(bytes), site));
+    return guarded(take(with_tail(bytes), site, false));
 }
 
 np_alloc_text void *neap_calloc_at(size_t count, size_t bytes, const struct neap_site *site)
@@ -156,12 +162,12 @@ np_alloc_text void *neap_aligned_alloc_at(size_t alignment, size_t bytes,
         return NULL;
     bytes = with_tail(bytes);
     if (alignment <= NP_CLASS_STEP)
-        return guarded(take(bytes, site));
+        return guarded(take(bytes, site, false));
     /* Blocks of a size that is a multiple of the alignment are aligned: pools are. */
     if (bytes <= NP_SMALL_MAX && alignment <= NP_SMALL_MAX) {
         size_t rounded = (bytes + alignment - 1) & ~(alignment - 1);
         if (rounded <= NP_SMALL_MAX)
-            return guarded(take(rounded != 0 ? rounded : alignment, site));
+            return guarded(take(rounded != 0 ? rounded : alignment, site, false));
     }
     return guarded(take_large(alignment, bytes != 0 ? bytes : 1, false, site));
 }
@@ -312,10 +318,7 @@ np_alloc_text void *neap_realloc_at(void *block, size_t bytes, const struct neap
 
 np_alloc_text void *neap_alloc(size_t bytes)
 {
-    void *block = take_at_hand(with_tail(bytes));
-    if (np_likely(block != NULL))
-        return guarded(block);
-    return guarded(take_slow(with_tail(bytes), np_site_of_code(__builtin_return_address(0))));
+    return guarded(take(with_tail(bytes), NULL, true));
 }
 
 np_alloc_text void *neap_calloc(size_t count, size_t bytes)

@@ -181,13 +181,13 @@ int np_pacing_due(void)
     }
     if (is_heavy())
         return old_is_affordable() ? 2 : 0;
+    if (is_pressed()) /* however few are new: what has to go may be old */
+        return 2;
     if (!is_over(0))
         return -1;
     /* relaxed, both: exact under the lock, a hint before it */
     uint64_t pending = np_load_relaxed(&np_pacing.old_pending);
     if (is_over(2) && pending >= np_load_relaxed(&np_pacing.old_alive) / 4)
-        return 2;
-    if (is_pressed())
         return 2;
     return is_over(1) ? 1 : 0;
 }
