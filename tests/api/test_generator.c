@@ -63,7 +63,8 @@ NEAP_GENERATOR(squares, (source, number))
 {
     NEAP_BEGIN();
     while (neap_give(&self->number, neap_next(self->source)), self->number != NULL)
-        NEAP_YIELD(number_of(self->number->value * self->number->value));
+        NEAP_YIELD(number_of((int)((unsigned)self->number->value *
+                                   (unsigned)self->number->value))); /* never -1, modulo 2^32 */
     NEAP_END(cleaned += 10);
 }
 
