@@ -42,8 +42,6 @@ struct np_heap {
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
     int64_t credit_start; /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
                            * never    negative */
-    int64_t large_made;   /* (o, s) large objects with slots made, net of those freed, since
-                           * np_heap_set_credit of a stop */
     /* bytes until the next allocation that is traced, what that was set to, and bytes counted down
      * before: trace.h; (o>, s) */
     int64_t trace_left, trace_set, trace_bytes;

@@ -40,11 +40,9 @@ struct confined {
     size_t member_count;
     size_t top;                  /* of the stack */
     size_t looked_at;            /* blocks */
-    size_t young;                /* tracked objects of generation 0 among them, members or not */
     int64_t fresh;               /* objects made and not freed since the last collection, */
     int64_t fresh_due;           /* and how many there are to be for the next */
-    int64_t counted;             /* our share of what pacing has counted for generation 0, */
-    uint64_t reset;              /* since this np_pacing_resets() */
+    uint64_t too_many;           /* np_pacing_resets() + 1 when there were too many pools, or 0 */
     uint64_t collections, freed; /* (o>) */
     uint32_t pools[ROWS_MOST];   /* by row, from 0 */
     struct member members[WORDS_MOST];
@@ -147,12 +145,6 @@ static void take_rows_back(struct confined *table)
 
 /* ---- members ---- */
 
-static bool is_young(uint64_t word0, uint64_t word1)
-{
-    return word1 >> 32 != 0 && (uint16_t)(word0 >> 32) < NEAP_OWNER_RESERVED &&
-           (word0 >> 48 & (NP_GC_TRACKED | NP_GC_GENERATION)) == NP_GC_TRACKED;
-}
-
 /* word 0 above the count: the owner, generation 0, tracked and nothing else, no flags but that it
  * is traced. */
 static bool is_member(const struct confined *table, uint64_t word0, uint64_t word1)
@@ -201,7 +193,6 @@ static void count_pool(struct confined *table, uint32_t row)
         /* relaxed, both: nobody else writes our id there, or a count beside it */
         uint64_t word0 = np_load_relaxed((np_word *)header);
         uint64_t word1 = np_load_relaxed((np_word *)header + 1);
-        table->young += is_young(word0, word1);
         if (!is_member(table, word0, word1))
             continue;
         const struct np_plan *plan = plan_of(header);
@@ -316,11 +307,12 @@ static void verify(struct confined *table)
 
 static void condemn_all(struct confined *table)
 {
-    uint64_t word0 = np_link_encode(NULL) | (uint64_t)NP_GC_CONDEMNED << 48;
     for (size_t i = 0; i < table->member_count; i++) {
         struct neap_header *header = table->members[i].header;
-        /* relaxed, both: nobody has a reference; a stale reader finds a merged count of 0 */
-        np_store_relaxed((np_word *)header, word0);
+        /* relaxed, all: nobody has a reference; a stale reader finds a merged count of 0 */
+        uint64_t kept = np_load_relaxed((np_word *)header) & np_link_kept;
+        kept |= np_link_encode(NULL) | (uint64_t)NP_GC_CONDEMNED << 48;
+        np_store_relaxed((np_word *)header, kept);
         np_store_relaxed(&header->shared, NP_MERGED);
     }
 }
@@ -345,30 +337,40 @@ static void free_all(struct confined *table)
     np_tls.dying--;
 }
 
-static void note_made(struct confined *table, int64_t made)
+/* Blocks of objects with slots in the thread's magazines: what is taken from there is not counted
+ * as made again. */
+static int64_t blocks_at_hand(const struct np_heap *heap)
 {
-    uint64_t resets = np_pacing_resets();
-    if (table->reset != resets) {
-        table->reset = resets;
-        table->counted = 0;
-    }
-    table->counted += made;
-    table->fresh += made;
+    int64_t blocks = 0;
+    for (unsigned i = 0; i < NP_CLASS_COUNT; i++)
+        if (np_size_classes[i].is_tracked)
+            blocks += heap->magazines[i].rest - heap->magazines[i].bottom;
+    return blocks;
 }
 
-/* Blocks looked at for nothing are looked at again next time: as many objects are made first. What
- * is left of ours is all that a collection of everybody's young objects has to count for us. */
-static void plan_next(struct confined *table, const struct np_heap *heap)
+/* Blocks looked at for nothing are looked at again next time: as many objects are made first. */
+static void plan_next(struct confined *table)
 {
     int64_t in_vain = (int64_t)(table->looked_at - table->member_count) * AGAIN_SHARE;
     int64_t least = np_pacing_threshold_young() / 2; /* well before everybody's would be due */
     table->fresh = 0;
     table->fresh_due = in_vain > least ? in_vain : least;
-    int64_t left = (int64_t)(table->young - table->member_count);
-    if (heap->large_made > 0)
-        left += heap->large_made;
-    np_pacing_correct(left - table->counted);
-    table->counted = left;
+}
+
+/* Candidates of the thread's young pools; false: there are too many pools, until a stop makes them
+ * fewer. */
+static bool look(struct confined *table, struct np_heap *heap)
+{
+    uint64_t resets = np_pacing_resets() + 1;
+    if (table->too_many == resets)
+        return false;
+    table->member_count = table->looked_at = 0;
+    bool dealt = deal_rows(table, heap);
+    table->too_many = dealt ? 0 : resets;
+    if (dealt)
+        find_candidates(table);
+    take_rows_back(table);
+    return dealt;
 }
 
 bool np_confined_collect(struct np_heap *heap, int64_t made)
@@ -376,25 +378,22 @@ bool np_confined_collect(struct np_heap *heap, int64_t made)
     struct confined *table;
     if (!np_options.confined || (table = own_table(heap->id)) == NULL)
         return false;
-    note_made(table, made);
+    table->fresh += made;
     if (table->fresh < table->fresh_due || neap_gc_get_debug() != 0 || np_options.audit_visit)
         return false;
     np_plan_update();
-    table->member_count = table->looked_at = table->young = 0;
-    bool dealt = deal_rows(table, heap);
-    if (dealt)
-        find_candidates(table);
-    take_rows_back(table);
-    if (!dealt) {
-        table->fresh = 0; /* until a stop makes them fewer */
+    if (!look(table, heap))
         return false;
-    }
-    plan_next(table, heap);
+    plan_next(table);
     if (table->member_count == 0)
         return false;
     verify(table);
+    int64_t before = blocks_at_hand(heap);
     condemn_all(table);
     free_all(table);
+    /* what has gone back to the pools is counted when it is handed out again; pacing was told of
+     * all of it as made */
+    np_pacing_correct(blocks_at_hand(heap) - before - (int64_t)table->member_count);
     /* relaxed, both: ours to write; statistics read them */
     np_store_relaxed(&table->collections, table->collections + 1);
     np_store_relaxed(&table->freed, table->freed + table->member_count);

@@ -212,10 +212,8 @@ void np_pacing_reset_stopped(int generation)
     uint32_t high = np_thread_high();
     for (uint32_t slot = 1; slot <= high; slot++) {
         struct np_heap *heap = np_thread_at((uint16_t)slot)->heap;
-        if (heap != NULL) {
+        if (heap != NULL)
             np_heap_set_credit(heap, share);
-            heap->large_made = 0;
-        }
     }
 }
 

@@ -74,11 +74,8 @@ static np_noinline void free_marked(struct neap_header *header)
     struct np_heap *heap = np_tls.heap;
     np_store_relaxed(&header->type, 0);
     np_large_free(header, published);
-    if (tracked) {
-        heap->large_made--;
-        if (heap->credit < heap->credit_start)
-            heap->credit++; /* object.c took it */
-    }
+    if (tracked && heap->credit < heap->credit_start)
+        heap->credit++; /* object.c took it */
 }
 
 void np_object_free(struct neap_header *header)

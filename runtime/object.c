@@ -101,7 +101,6 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
         header = take_large(bytes);
         flags |= NP_FLAG_LARGE;
         if (header != NULL && (type->traits & NP_TRAIT_SLOTS)) {
-            np_tls.heap->large_made++;
             if (--np_tls.heap->credit < 0)
                 np_tls.heap->debt = true; /* as a refill does for small ones */
         }
