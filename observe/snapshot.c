@@ -85,8 +85,7 @@ struct neap_snapshot *neap_trace_snapshot(void)
         snapshot->period = np_tracer_period();
         snapshot->started_ns = np_tracer_started_ns();
         for (uint32_t i = 0; i < NP_LABELS_MOST; i++)
-            strncpy(snapshot->names + (size_t)i * NP_LABEL_BYTES, np_label_name(i),
-                    NP_LABEL_BYTES - 1);
+            np_label_copy(i, snapshot->names + (size_t)i * NP_LABEL_BYTES);
         size_t used = 0;
         for (uint32_t i = 1; i <= count; i++)
             copy_row(snapshot, i, &used);

@@ -127,9 +127,11 @@ uint32_t np_label_find(const char *name)
     return label < NP_LABELS_MOST ? label : 0;
 }
 
-const char *np_label_name(uint32_t label)
+void np_label_copy(uint32_t label, char ret_name[NP_LABEL_BYTES])
 {
-    return table->labels[label];
+    pthread_mutex_lock(&lock);
+    memcpy(ret_name, table->labels[label], NP_LABEL_BYTES);
+    pthread_mutex_unlock(&lock);
 }
 
 void np_trace_table_lock(void)

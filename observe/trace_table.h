@@ -27,7 +27,7 @@ enum {
 struct np_trace {
     const struct neap_site *site; /* or an address of code: np_site_code */
     uint32_t type_index;          /* 0: untyped blocks */
-    uint32_t label;               /* the thread's name: np_label_name */
+    uint32_t label;               /* the thread's name: np_label_copy */
     uint64_t asked;               /* when sampling, the bytes counted down; else 0 */
     uint64_t block_bytes;         /* when sampling; else 0 */
     uint64_t hash;
@@ -51,7 +51,7 @@ uint32_t np_trace_count(void); /* indices are 1 .. this */
 
 /* The index of a thread's name; 0, the empty name, when there are too many. */
 uint32_t np_label_find(const char *name);
-const char *np_label_name(uint32_t label);
+void np_label_copy(uint32_t label, char ret_name[NP_LABEL_BYTES]);
 
 void np_trace_table_lock(void); /* for fork */
 void np_trace_table_unlock(void);

@@ -46,7 +46,8 @@ static void advance(struct np_grace *grace)
         while (grace->waiting != NULL) {
             struct neap_header *header = detach_first(&grace->waiting);
             np_fetch_add_relaxed(&waiting_bytes, -np_object_block_bytes(header));
-            header->gc |= NP_GC_WAITED;
+            /* relaxed: ours alone, but a confined collection may look at it in passing */
+            np_store_relaxed(&header->gc, (uint8_t)(header->gc | NP_GC_WAITED));
             np_death_quiet(header);
         }
     }

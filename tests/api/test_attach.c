@@ -240,7 +240,9 @@ static void after_shutdown(void *arg)
         neap_safepoint();
 }
 
-/* ---- the last round of key destructors ---- */
+/* ---- the last round of key destructors: ThreadSanitizer has forgotten the thread by then ---- */
+
+#if !defined(__SANITIZE_THREAD__)
 
 static pthread_key_t key;
 static __thread int rounds;
@@ -305,6 +307,7 @@ static void test_late_release(void)
     is_int(disposed, 100, "what a thread releases after its exit detached it dies at once");
     pthread_key_delete(key);
 }
+#endif
 
 int main(void)
 {
@@ -314,8 +317,13 @@ int main(void)
     dies_with(block_and_retain, NULL, "blocking region",
               "a blocking region is one with auto_attach too");
     dies_with(after_shutdown, NULL, "not running", "and after neap_shutdown nothing attaches");
+#if defined(__SANITIZE_THREAD__)
+    skip(1, "ThreadSanitizer has forgotten a thread that runs its last destructors");
+    harness_begin();
+#else
     dies_with(new_after_exit, NULL, "has exited",
               "making an object after the exit is an error that says so");
     test_late_release();
+#endif
     return harness_end();
 }
