@@ -145,20 +145,22 @@ static bool is_unreached(const struct tracer *t, const struct neap_header *heade
     return word != NULL && np_side_is(np_load_relaxed(word), NP_SIDE_MEMBER);
 }
 
-static void push_if_reached(struct neap_header *other, void *value, void *arg)
+static void follow_if_reached(struct neap_header *other, void *value, void *arg)
 {
     struct tracer *t = arg;
     if (t->closure || !is_unreached(t, other))
-        push(t, neap_header_of(value));
+        t->visitor.slot(&t->visitor, &value);
 }
 
-/* The object is marked. */
-static np_noinline void visit_ephemerons(struct tracer *t, struct neap_header *header)
+/* The object is marked. True: it is a weak map, whose values are found here and nowhere else. */
+static np_noinline bool visit_ephemerons(struct tracer *t, struct neap_header *header)
 {
-    if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
-        np_ephemeron_each_of_map_stopped(np_object_of(header), push_if_reached, t);
+    bool is_map = (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS) != 0;
+    if (is_map)
+        np_ephemeron_each_of_map_stopped(np_object_of(header), follow_if_reached, t);
     if (np_load_relaxed(&header->shared) & NP_HAS_WEAK) /* relaxed: the world is stopped */
-        np_ephemeron_each_of_key_stopped(header, push_if_reached, t);
+        np_ephemeron_each_of_key_stopped(header, follow_if_reached, t);
+    return is_map;
 }
 
 /* And the plan of the object visited last: of most objects the type is known before it is read. */
@@ -192,11 +194,8 @@ static inline __attribute__((always_inline)) void visit(struct tracer *t, struct
                              : "memory"); /* a branch, which is predicted; not a conditional move */
     }
     const struct np_plan *plan = &queue->plan;
-    if (np_unlikely(ephemerons)) {
-        visit_ephemerons(t, header);
-        if (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS)
-            return;
-    }
+    if (np_unlikely(ephemerons) && visit_ephemerons(t, header))
+        return;
     if (np_unlikely(!plan->simple || (header->flags & NP_FLAG_ARRAY))) {
         np_visit_object(header, np_type_at(header->type), &t->visitor, push_slot);
         return;
@@ -268,14 +267,18 @@ static void mark_found(struct neap_visitor *visitor, void **slot)
         t->overflowed = true;
 }
 
+static void visit_part(struct tracer *t, struct neap_header *header)
+{
+    if (np_likely(!ephemerons) || !visit_ephemerons(t, header))
+        np_plan_visit(header, &t->visitor, mark_found);
+}
+
 static void trace_part(struct tracer *t, struct neap_header *header)
 {
     t->visitor.slot = mark_found;
-    np_plan_visit(header, &t->visitor, mark_found);
-    while (t->top > 0) {
-        header = t->stack[--t->top];
-        np_plan_visit(header, &t->visitor, mark_found);
-    }
+    visit_part(t, header);
+    while (t->top > 0)
+        visit_part(t, t->stack[--t->top]);
 }
 
 static void drain_known(struct tracer *t, struct neap_header *start)

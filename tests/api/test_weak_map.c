@@ -91,6 +91,21 @@ static void basics(void)
     is_int(alive, 0, "nothing is left");
 }
 
+/* Collections of some generations only: a map that lives is looked at entry by entry there too. */
+static void young_entries(void)
+{
+    struct neap_weak_map *map = neap_weak_map_new();
+    struct plain *a = neap_new(plain), *b = neap_new(plain);
+    neap_set((struct plain **)&b->link, a);
+    enter(map, a, b);
+    is_int(neap_collect(0), 0, "young: a key that is held keeps its value");
+    is_int(neap_weak_map_count(map), 1, "and its entry");
+    neap_release(a);
+    is_int(neap_collect(1), 2, "young: a value that holds its own key does not keep it");
+    is_int(neap_weak_map_count(map), 0, "and the young entry is gone");
+    neap_release(map);
+}
+
 static void values_that_know_their_keys(void)
 {
     struct neap_weak_map *map = neap_weak_map_new();
@@ -285,6 +300,7 @@ int main(void)
     harness_begin();
     neap_gc_disable();
     basics();
+    young_entries();
     values_that_know_their_keys();
     maps_in_cycles();
     chains(2, false);
