@@ -375,7 +375,7 @@ void np_collector_serve_debt(struct np_heap *heap)
 {
     int64_t made = np_pacing_take_debt(heap);
     if (np_pacing_is_on())
-        (void)np_confined_collect(heap, made);
+        np_confined_collect(heap, made);
     if (!lock_if_due())
         return;
     int generation = np_pacing_due();

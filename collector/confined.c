@@ -5,6 +5,7 @@
  * target follows from its address and the pool's entry in the region's table. */
 #include "collector/confined.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -373,20 +374,20 @@ static bool look(struct confined *table, struct np_heap *heap)
     return dealt;
 }
 
-bool np_confined_collect(struct np_heap *heap, int64_t made)
+void np_confined_collect(struct np_heap *heap, int64_t made)
 {
     struct confined *table;
     if (!np_options.confined || (table = own_table(heap->id)) == NULL)
-        return false;
+        return;
     table->fresh += made;
     if (table->fresh < table->fresh_due || neap_gc_get_debug() != 0 || np_options.audit_visit)
-        return false;
+        return;
     np_plan_update();
     if (!look(table, heap))
-        return false;
+        return;
     plan_next(table);
     if (table->member_count == 0)
-        return false;
+        return;
     verify(table);
     int64_t before = blocks_at_hand(heap);
     condemn_all(table);
@@ -397,5 +398,4 @@ bool np_confined_collect(struct np_heap *heap, int64_t made)
     /* relaxed, both: ours to write; statistics read them */
     np_store_relaxed(&table->collections, table->collections + 1);
     np_store_relaxed(&table->freed, table->freed + table->member_count);
-    return true;
 }
