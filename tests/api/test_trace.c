@@ -196,6 +196,25 @@ static void sums(void)
     neap_trace_stop();
 }
 
+/* A thread's own collection of its young cycles tells the tracer of every object it frees. */
+static void cycles(void)
+{
+    struct neap_gc_stats before, after;
+    (void)neap_gc_get_stats(0, &before);
+    is_int(neap_trace_start(1, 0), NEAP_OK, "cycles: started");
+    for (int i = 0; i < 5000; i++) {
+        struct node *node = make_node(NULL);
+        neap_set(&node->next, node);
+        neap_release(node);
+    }
+    (void)neap_gc_get_stats(0, &after);
+    ok(after.confined_collected > before.confined_collected, "collected by the thread alone");
+    while (neap_collect(2) > 0)
+        ;
+    is_int(bytes_of_ours(), 0, "and told: none is alive");
+    neap_trace_stop();
+}
+
 static void tracebacks(void)
 {
     is_int(neap_trace_start(8, 0), NEAP_OK, "tracebacks: started with 8 frames");
@@ -375,6 +394,7 @@ int main(void)
     out_of_memory();
     states();
     sums();
+    cycles();
     tracebacks();
     samples();
     threads();
