@@ -253,7 +253,9 @@ void act_fork(struct worker *worker)
     pid_t child = fork();
     if (child == 0)
         live_as_child(worker);
+    story_child(child);
     int status = 0;
     if (child > 0 && NEAP_BLOCKED(waitpid(child, &status, 0)) == child && status != 0)
         story_lie(0, 0, "the child of a fork ended with status %#x", (unsigned)status);
+    story_child(0);
 }

@@ -191,7 +191,7 @@ static void *watch(void *unused)
         still = count == before ? still + 1 : 0;
         before = count;
     }
-    story_lie(0, 0, "nothing has happened for %d seconds", STANDSTILL_SECONDS);
+    story_standstill(STANDSTILL_SECONDS);
 }
 
 /* ---- arguments ---- */

@@ -5,6 +5,8 @@
  * theirs, which are not those that led to the lie. */
 #include "tools/stress/story.h"
 
+#include <dirent.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,10 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { RING = 1 << 13, TOLD = 60, LAST_OWN = 12, CHILD_LIED = 7 };
+enum {
+    RING = 1 << 13,
+    TOLD = 60,
+    LAST_OWN = 12,
+    FRAMES = 48,
+    CHILD_LIED = 7,
+    CHILD_SECONDS = 60 /* a child needs milliseconds */
+};
 
 struct event {
     _Atomic uint64_t when;
@@ -75,9 +85,80 @@ uint64_t story_count(void)
     return sum;
 }
 
+/* ---- where threads are ---- */
+
+/* One lie is told; who finds another meanwhile waits for the end. */
+static void claim_telling(void)
+{
+    while (atomic_flag_test_and_set(&telling))
+        pause();
+}
+
+static _Atomic unsigned stacks_told;
+static _Atomic pid_t children[STORY_THREADS]; /* of each thread; 0: none */
+
+static void tell_stack(const char *whose)
+{
+    void *frames[FRAMES];
+    int count = backtrace(frames, FRAMES);
+    dprintf(STDERR_FILENO, "%s %ld is at\n", whose, (long)syscall(SYS_gettid));
+    backtrace_symbols_fd(frames, count, STDERR_FILENO);
+}
+
+static void on_stack_wanted(int signal_number)
+{
+    (void)signal_number;
+    tell_stack("thread");
+    atomic_fetch_add(&stacks_told, 1);
+}
+
+static void on_child_late(int signal_number)
+{
+    (void)signal_number;
+    tell_stack("LIE: a forked child is not done: its thread");
+    _exit(CHILD_LIED);
+}
+
+/* A child tells its own; then nobody waits for it any more. */
+static void tell_children(void)
+{
+    for (unsigned i = 0; i < STORY_THREADS; i++) {
+        pid_t child = atomic_load(&children[i]);
+        if (child > 0 && kill(child, SIGUSR1) == 0) {
+            sleep(1);
+            (void)kill(child, SIGKILL);
+        }
+    }
+}
+
+/* One after the other; those that block all signals, the library's own, say nothing. */
+static void tell_stacks(void)
+{
+    struct timespec step = {0, 10000000};
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *entry;
+    while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+        long id = strtol(entry->d_name, NULL, 10);
+        unsigned told = atomic_load(&stacks_told);
+        if (id <= 0 || syscall(SYS_tgkill, getpid(), id, SIGUSR1) != 0)
+            continue;
+        for (unsigned i = 0; i < 20 && atomic_load(&stacks_told) == told; i++)
+            nanosleep(&step, NULL);
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+}
+
+void story_child(pid_t child)
+{
+    atomic_store(&children[own_ring], child);
+}
+
 void story_in_child(void)
 {
     in_child = true;
+    signal(SIGALRM, on_child_late);
+    alarm(CHILD_SECONDS);
 }
 
 struct told {
@@ -135,13 +216,6 @@ static _Noreturn void end(uint32_t a, uint32_t b)
     _exit(1);
 }
 
-/* One lie is told; who finds another meanwhile waits for the end. */
-static void claim_telling(void)
-{
-    while (atomic_flag_test_and_set(&telling))
-        pause();
-}
-
 _Noreturn void story_lie(uint32_t a, uint32_t b, const char *format, ...)
 {
     if (in_child)
@@ -154,6 +228,15 @@ _Noreturn void story_lie(uint32_t a, uint32_t b, const char *format, ...)
     fprintf(stderr, "\n");
     va_end(args);
     end(a, b);
+}
+
+_Noreturn void story_standstill(unsigned seconds)
+{
+    tell_stacks();
+    claim_telling(); /* before the children's parents say how they ended */
+    tell_children();
+    fprintf(stderr, "LIE: nothing has happened for %u seconds\n", seconds);
+    end(0, 0);
 }
 
 /* The process is lost: what stdio and malloc may do to it no longer matters, and an alarm ends it
@@ -176,6 +259,9 @@ static void on_crash(int signal_number)
 void story_begin(const char *repeat)
 {
     repeat_line = repeat;
+    void *frame;
+    (void)backtrace(&frame, 1); /* loads what it needs before it is called in a handler */
+    signal(SIGUSR1, on_stack_wanted);
     struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGABRT, &action, NULL);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

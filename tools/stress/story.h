@@ -8,6 +8,7 @@
 #define STRESS_STORY_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { STORY_THREADS = 80 };
 
@@ -24,7 +25,14 @@ void story_note(const char *what, uint32_t a, uint32_t b);
 _Noreturn void story_lie(uint32_t a, uint32_t b, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* In the child of a fork: a lie there is told by the exit status. */
+/* The lie of a program that hangs: where its threads are, and the children it waits for. */
+_Noreturn void story_standstill(unsigned seconds);
+
+/* The calling thread waits for this child; 0: for none any more. */
+void story_child(pid_t child);
+
+/* In the child of a fork: a lie there is told by the exit status; a child that takes a minute says
+ * where it is and ends. */
 void story_in_child(void);
 
 /* Operations noted so far, of all threads. */
