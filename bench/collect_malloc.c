@@ -91,6 +91,5 @@ int main(int argc, char **argv)
         add_tree("collect/trees_18", &plans[1][p], 1);
         add_tree("collect/trees_18_2", &plans[1][p], 2);
     }
-    resident_at_start = bench_resident_kib();
     return bench_main(argc, argv);
 }

@@ -28,7 +28,7 @@
  * Reading: time is nanoseconds per object (collected over, made and dropped). cpu is the mutator's.
  * longest_us of rings: the longest 100 rings. stopped_us: the longest stop where the peer tells it.
  * young_us: the mean of one young collection, from call to return; young_p99_us. rss_bytes:
- * resident memory per node. peak_rss_kib: as in alloc.c.
+ * resident memory per node. peak_rss_kib: of memory beyond what was resident when the row began.
  *
  * The rows are written once and compiled per peer. The including file defines, before the include:
  *
@@ -54,6 +54,13 @@
 #include "bench/shim.h"
 
 static uint64_t resident_at_start; /* KiB */
+
+/* Every peer's runtime has started by then. */
+static void begin_row(const struct bench_state *state)
+{
+    if (bench_thread(state) == 0)
+        resident_at_start = bench_resident_kib();
+}
 
 static void tell_memory(struct bench_state *state)
 {
@@ -108,6 +115,7 @@ static struct node *make_graph(const struct graph *graph)
 static void run_collection(struct bench_state *state, const void *arg)
 {
     const struct graph *graph = arg;
+    begin_row(state);
     peer_automatic(false);
     struct node *volatile root = make_graph(graph);
     peer_collect(); /* what was young is old, what the building left is gone */
@@ -145,6 +153,7 @@ static void run_rings(struct bench_state *state, const void *unused)
 {
     struct bench_histogram chunks = {0};
     (void)unused;
+    begin_row(state);
     peer_thread_begin();
     while (bench_keep_running(state, (int64_t)CHUNK * RING)) {
         uint64_t before = bench_now_ns();
@@ -183,6 +192,7 @@ static void run_young(struct bench_state *state, const void *arg)
     static struct bench_histogram times;
     const struct graph *graph = arg;
     times = (struct bench_histogram){0};
+    begin_row(state);
     peer_automatic(false);
     struct node *volatile root = make_graph(graph);
     peer_collect(); /* three times: old by then with every peer */
@@ -236,6 +246,7 @@ static struct node *make_cycle(const struct stress *stress)
 static void run_stress(struct bench_state *state, const void *arg)
 {
     const struct stress *stress = arg;
+    begin_row(state);
     struct node **live = peer_storage((stress->live + 1) * sizeof *live);
     if (live == NULL)
         abort();
@@ -315,6 +326,7 @@ static int64_t tree_nodes(int depth)
 static void run_trees(struct bench_state *state, const void *arg)
 {
     int depth = *(const int *)arg;
+    begin_row(state);
     peer_thread_begin();
     while (bench_keep_running(state, tree_nodes(depth))) {
         int64_t made = use_tree(depth + 1);
@@ -408,7 +420,6 @@ static void add_rows(void)
                                    .run = run_bytes,
                                    .attached = PEER_ATTACHED,
                                    .iterations = CHAIN});
-    resident_at_start = bench_resident_kib();
 }
 
 #endif
