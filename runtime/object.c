@@ -22,6 +22,7 @@
 #include "runtime/death.h"
 #include "runtime/grace.h"
 #include "runtime/type.h"
+#include "runtime/pressure.h"
 #include "runtime/usage.h"
 #include "threads/safepoint.h"
 
@@ -47,6 +48,7 @@ static void serve_stop_point(void)
 {
     np_stop_point(np_tls.thread);
     np_grace_poll(np_tls.local);
+    np_pressure_serve();
     if (np_unlikely(np_options.eager_grace)) {
         np_large_reclaim();
         np_arena_sweep();
