@@ -109,7 +109,8 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
     return traced(block, bytes, site);
 }
 
-_Static_assert(sizeof(struct neap_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
+_Static_assert(sizeof(struct neap_magazine) == 2 * NP_CLASS_STEP,
+               "neap_alloc finds one by masking");
 
 /* take_slow looks again. */
 static np_alloc_text void *take_due(struct neap_cache *cache, size_t bytes,

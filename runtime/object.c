@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Making objects and asking about them. The fast path (neap_new_header_, which is public for the
- * sake of NEAP_INLINE) takes a block from the thread's magazine and writes the header in two stores;
- * the body is zeroed; everything else (first use of a type, empty magazine, large object, array, the
- * tracer's turn, builds with guards) is out of line.
+ * sake of NEAP_INLINE) takes a block from the thread's magazine and writes the header in two
+ * stores; the body is zeroed; everything else (first use of a type, empty magazine, large object,
+ * array, the tracer's turn, builds with guards) is out of line.
  *
  * A new header is written over a dead one that stale lock-free readers may still look at. They
  * cannot acquire it: `shared` is 0 and not published (docs/memory-model.md, MM-birth).

@@ -250,12 +250,12 @@ static inline void neap_release_inline(const void *object)
 }
 
 #ifdef NEAP_INLINE
-#    define neap_retain_(object) neap_retain_inline(object)
-#    define neap_release(object) neap_release_inline(object)
+#    define neap_retain_(object)         neap_retain_inline(object)
+#    define neap_release(object)         neap_release_inline(object)
 #    define neap_new_(type, bytes, site) neap_new_inline(type, bytes, site)
 #else
-#    define neap_retain_(object) neap_object_retain(object)
-#    define neap_release(object) neap_object_release(object)
+#    define neap_retain_(object)         neap_object_retain(object)
+#    define neap_release(object)         neap_object_release(object)
 #    define neap_new_(type, bytes, site) neap_object_new_at(type, 0, site)
 #endif
 
