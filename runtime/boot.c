@@ -77,6 +77,7 @@ static bool attached(struct np_thread *thread)
     np_tls.heap = thread->heap;
     np_tls.local = thread->local;
     np_tls.cells = thread->local->cells;
+    np_tls_open_cache();
     if (!np_batch_provide(thread->local)) {
         np_tls.heap = NULL;
         np_tls.local = NULL;
