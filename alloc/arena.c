@@ -340,6 +340,11 @@ void np_arena_count(struct np_arena_counts *ret_counts)
 
 /* ---- giving back: decay.c ---- */
 
+uint64_t np_arena_idle_bytes_locked(void)
+{
+    return space.counts.resident * NP_POOL_BYTES;
+}
+
 struct np_arena *np_arena_idle_first(void)
 {
     return idle.first != 0 ? arena_at(idle.first) : NULL;

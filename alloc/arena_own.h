@@ -17,6 +17,7 @@ struct np_arena {
     bool is_idle;                      /* (L) on the idle list: has a resident free pool */
 };
 
+uint64_t np_arena_idle_bytes_locked(void); /* resident */
 /* The arena with resident free pools that has not changed for longest, or NULL. */
 struct np_arena *np_arena_idle_first(void);
 char *np_arena_memory(const struct np_arena *arena);
