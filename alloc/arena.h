@@ -49,6 +49,7 @@ extern const struct np_arena_limits np_arena_all;
 struct np_arena_counts {
     uint64_t used, waiting, resident, returned; /* pools */
     uint64_t arenas;                            /* ever touched */
+    uint64_t metadata_bytes;                    /* of touched arenas' pools */
 };
 void np_arena_count(struct np_arena_counts *ret_counts);
 

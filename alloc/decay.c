@@ -150,9 +150,9 @@ static void note_cached(struct np_heap *heap, void *arg)
 }
 
 /* The system takes a GiB back in 150 to 300 ms (measured: docs/alloc.md, "Giving back"). So what is
- * idle beyond 2 MiB for each of the decay_ms does not wait for them to pass, or a burst of gigabytes
- * would only begin to go when it should be gone. A call gives back what takes a few milliseconds:
- * its thread is to reach a stop point. */
+ * idle beyond 2 MiB for each of the decay_ms does not wait for them to pass, or a burst of
+ * gigabytes would only begin to go when it should be gone. A call gives back what takes a few
+ * milliseconds: its thread is to reach a stop point. */
 enum { AT_ONCE_BEYOND_PER_MS = 2 << 20, MOST_PER_CALL = 16 << 20 };
 
 uint64_t np_alloc_decay(uint64_t now_ns)

@@ -93,9 +93,7 @@ void np_alloc_stats_read(struct np_alloc_stats *ret_stats)
     stats.idle_bytes = arenas.resident * NP_POOL_BYTES;
     stats.returned_bytes = arenas.returned * NP_POOL_BYTES;
     stats.waiting_bytes = arenas.waiting * NP_POOL_BYTES + large.waiting_bytes;
-    stats.metadata_bytes =
-        np_meta_bytes() + np_load_relaxed(&np_region.used_count) *
-                              (sizeof(struct np_pool) + NP_POOL_WORDS * sizeof(uint64_t));
+    stats.metadata_bytes = np_meta_bytes() + arenas.metadata_bytes;
     stats.committed_bytes = np_committed();
     *ret_stats = stats;
 }

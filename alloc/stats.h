@@ -45,8 +45,8 @@ void np_alloc_stats_read(struct np_alloc_stats *ret_stats);
 
 /* Gives back every idle pool now; bytes given back. */
 uint64_t np_alloc_trim(void);
-/* The helper's tick: gives back what has been idle for decay_ms, and what is idle beyond what can go
- * in that time. Returns ns until it wants the next; 0: at once, after a stop point. */
+/* The helper's tick: gives back what has been idle for decay_ms, and what is idle beyond what can
+ * go in that time. Returns ns until it wants the next; 0: at once, after a stop point. */
 uint64_t np_alloc_decay(uint64_t now_ns);
 
 #endif
