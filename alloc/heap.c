@@ -45,7 +45,7 @@ static struct np_heap *make(uint16_t id)
     for (unsigned i = 0; i < NP_CLASS_COUNT; i++) {
         void **bottom = heap->own->small[i];
         heap->own->room[i] = 1;
-        heap->magazines[i] = (struct np_magazine){NULL, bottom, bottom, bottom};
+        heap->magazines[i] = (struct neap_magazine){NULL, bottom, bottom, bottom};
     }
     heap->id = id;
     heap->trace_left = heap->trace_set = NP_TRACE_NEW;

@@ -23,32 +23,28 @@
 #include "alloc/pool.h"
 #include "base/check.h"
 #include "base/queue.h"
+#include "neap/object.h"
 
-/* The first block in the struct, those below it in an array: taking and giving a block needs one
- * load before its address is known. bottom[1] is NULL and becomes `first` when the last block is
- * taken, so that one load tells a block from an empty magazine; rest - bottom is the number of
- * blocks. */
-struct np_magazine {
-    void *first;   /* (o) the block taken next, or NULL */
-    void **rest;   /* (o>) the entry that becomes first; bottom when empty */
-    void **end;    /* (o) rest == end: full */
-    void **bottom; /* (o>) the array */
-};
-
+/* The beginning is a neap_cache (<neap/header.h>, which explains magazines too): what the fast
+ * paths know of a heap, inline ones included. */
 struct np_heap {
-    struct np_magazine magazines[NP_CLASS_COUNT];
+    struct neap_magazine magazines[NP_CLASS_COUNT];
+    int64_t trace_left;  /* (o>, s) bytes until the next allocation that is traced: trace.h */
     uint16_t id;         /* (c) the registry slot; what pools carry as owner. 0: the shared heap */
     uint32_t young_head; /* (o, s) pools with generation 0, through young_next: index + 1 */
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
     int64_t credit_start; /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
                            * never    negative */
-    /* bytes until the next allocation that is traced, what that was set to, and bytes counted down
-     * before: trace.h; (o>, s) */
-    int64_t trace_left, trace_set, trace_bytes;
+    int64_t trace_set, trace_bytes; /* (o>, s) what trace_left was set to, and bytes counted down
+                                     * before */
     bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
     struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */
 };
+
+_Static_assert(offsetof(struct np_heap, magazines) == offsetof(struct neap_cache, magazines) &&
+                   offsetof(struct np_heap, trace_left) == offsetof(struct neap_cache, trace_left),
+               "a heap begins with a neap_cache");
 
 /* What the floor above installs. Unset functions mean: nobody to claim, every grace period passed,
  * nothing fails. */
@@ -62,6 +58,7 @@ struct np_alloc_hooks {
     void (*clock_ask)(uint64_t tag);    /* make it pass soon */
     void (*idle)(void);                 /* memory has become idle: np_alloc_decay is wanted later */
     bool (*may_fail)(void);             /* fault injection: true: fail this allocation */
+    void (*pressed)(bool refused);      /* see np_commit_watch; takes no lock */
 };
 
 /* Starts the allocator, or, when untyped blocks have started it before, tells it the hooks, which
@@ -104,18 +101,16 @@ void np_pool_note_reuse(struct np_heap *heap, struct np_pool *pool);
 
 /* The magazine's top, or NULL: then np_heap_take_slow. The block's content is undefined but for its
  * dead header; the caller writes the new one. */
-static inline void *np_magazine_take(struct np_magazine *magazine)
+static inline void *np_magazine_take(struct neap_magazine *magazine)
 {
-    void *block = magazine->first, **rest = magazine->rest;
-    if (np_likely(block != NULL)) {
-        magazine->first = *rest;
-        np_store_relaxed(&magazine->rest, rest - 1); /* relaxed: statistics read it */
-    }
+    void *block = magazine->first;
+    if (np_likely(block != NULL))
+        neap_magazine_pop_(magazine);
     return block;
 }
 
 /* False: it is full. */
-static inline bool np_magazine_give(struct np_magazine *magazine, void *block)
+static inline bool np_magazine_give(struct neap_magazine *magazine, void *block)
 {
     void **rest = magazine->rest;
     if (np_unlikely(rest == magazine->end))

@@ -16,6 +16,11 @@ static size_t used;      /* (x) bytes handed out */
 static size_t committed; /* (x) the account */
 static size_t limit;     /* (x) 0: none */
 
+/* The account is to be told of. base 0: never. */
+static struct {
+    size_t base, mark; /* (x) */
+} watch;
+
 void np_meta_lock(void)
 {
     pthread_mutex_lock(&lock);
@@ -64,20 +69,43 @@ void np_commit_limit(size_t bytes)
     np_store_relaxed(&limit, bytes); /* relaxed: takes effect soon enough */
 }
 
+void np_commit_watch(size_t base, size_t mark)
+{
+    /* relaxed, both: hints */
+    np_store_relaxed(&watch.base, base);
+    np_store_relaxed(&watch.mark, mark);
+}
+
+static np_noinline void tell_pressed(bool refused)
+{
+    void (*pressed)(bool) = np_hooks()->pressed;
+    if (pressed != NULL)
+        pressed(refused);
+}
+
 bool np_commit(size_t bytes)
 {
     /* relaxed, all: a count; nothing is published by it */
     size_t most = np_load_relaxed(&limit), now = np_load_relaxed(&committed);
+    size_t mark = np_load_relaxed(&watch.mark);
     do {
-        if (most != 0 && (now > most || bytes > most - now))
+        if (most != 0 && (now > most || bytes > most - now)) {
+            tell_pressed(true);
             return false;
+        }
     } while (!np_cas_relaxed(&committed, &now, now + bytes));
+    if (np_unlikely(mark != 0 && now + bytes > mark))
+        tell_pressed(false);
     return true;
 }
 
 void np_uncommit(size_t bytes)
 {
-    np_fetch_add_relaxed(&committed, (size_t)0 - bytes); /* relaxed: a count */
+    /* relaxed, all: a count, and hints */
+    size_t now = np_fetch_add_relaxed(&committed, (size_t)0 - bytes) - bytes;
+    size_t base = np_load_relaxed(&watch.base);
+    if (np_unlikely(now < base && np_load_relaxed(&watch.mark) != base))
+        np_store_relaxed(&watch.mark, base);
 }
 
 size_t np_committed(void)

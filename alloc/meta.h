@@ -20,6 +20,9 @@ size_t np_meta_bytes(void);
 
 /* The limit of the account from now on; 0: none. */
 void np_commit_limit(size_t bytes);
+/* When the account passes mark, hook `pressed` is called, by every np_commit until another mark is
+ * set; when it falls below base, base is the mark again. 0, 0: never. A refusal calls it too. */
+void np_commit_watch(size_t base, size_t mark);
 /* Adds bytes to the account; false, and no change, when that passes heap_hard_limit. */
 bool np_commit(size_t bytes);
 /* The same, giving idle pools back to the system before it refuses. */

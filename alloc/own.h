@@ -97,7 +97,7 @@ static inline bool np_may_fail(void)
 
 static inline unsigned np_magazine_length(const struct np_heap *heap, unsigned class_index)
 {
-    const struct np_magazine *magazine = &heap->magazines[class_index];
+    const struct neap_magazine *magazine = &heap->magazines[class_index];
     /* relaxed: ours, or a statistic of somebody else's (who may just have got another array) */
     ptrdiff_t length = np_load_relaxed(&magazine->rest) - np_load_relaxed(&magazine->bottom);
     return length < 0 || length > UINT16_MAX ? 0 : (unsigned)length;

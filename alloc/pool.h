@@ -51,7 +51,7 @@ enum np_pool_state { NP_POOL_IN_ARENA, NP_POOL_WAITING, NP_POOL_PARTIAL, NP_POOL
 
 enum np_pool_flag { NP_POOL_ZERO = 1 /* what is not carved yet reads as zero */ };
 
-struct np_magazine; /* alloc/heap.h */
+struct neap_magazine; /* alloc/heap.h */
 
 /* One cache line. (o) the owner's heap, its claimer, or the lock of the shared heap where owner is
  * 0; (L) arena lock. */
@@ -80,7 +80,7 @@ struct np_pool {
     uint32_t young_next;   /* (o, s) next on the young list: index + 1; 0 ends */
     uint32_t type_index;   /* (c) while not free: of a NEAP_POOLED type's own pool; else 0 */
     uint64_t grace;        /* (L) clock tag before which it may not change kind or class */
-    struct np_magazine *magazine; /* (o) the owner's for the class */
+    struct neap_magazine *magazine; /* (o) the owner's for the class */
 } __attribute__((aligned(NP_CACHE_LINE)));
 _Static_assert(sizeof(struct np_pool) == NP_CACHE_LINE, "one line per pool");
 

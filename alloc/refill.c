@@ -30,13 +30,13 @@ enum { AT_FIRST, AT_REST, AT_MOST, LONG_TREND = 16 };
 
 static void set_limit(struct np_heap *heap, unsigned class_index, unsigned limit)
 {
-    struct np_magazine *magazine = &heap->magazines[class_index];
+    struct neap_magazine *magazine = &heap->magazines[class_index];
     magazine->end = magazine->bottom + limit;
 }
 
 static unsigned limit_of(const struct np_heap *heap, unsigned class_index)
 {
-    const struct np_magazine *magazine = &heap->magazines[class_index];
+    const struct neap_magazine *magazine = &heap->magazines[class_index];
     return (unsigned)(magazine->end - magazine->bottom);
 }
 
@@ -68,7 +68,7 @@ static bool make_room(struct np_heap *heap, unsigned class_index, unsigned limit
     void **bottom = np_meta_new((limit + 1u) * sizeof(void *));
     if (bottom == NULL)
         return false;
-    struct np_magazine *magazine = &heap->magazines[class_index];
+    struct neap_magazine *magazine = &heap->magazines[class_index];
     unsigned length = np_magazine_length(heap, class_index);
     memcpy(bottom, magazine->bottom, (length + 1) * sizeof *bottom);
     own->room[class_index] = (uint16_t)limit;
@@ -109,7 +109,7 @@ static void put_home(struct np_heap *heap, unsigned class_index, void **blocks, 
 /* The oldest count blocks, all of them if count is the length. */
 static void flush(struct np_heap *heap, unsigned class_index, unsigned count)
 {
-    struct np_magazine *magazine = &heap->magazines[class_index];
+    struct neap_magazine *magazine = &heap->magazines[class_index];
     unsigned length = np_magazine_length(heap, class_index);
     void **oldest = magazine->bottom + 2; /* below is the entry that stays NULL */
     if (count == length) {
@@ -168,7 +168,7 @@ static void overflow(struct np_heap *heap, unsigned class_index)
 void np_heap_recycle(struct np_heap *heap, struct np_pool *pool, void *block)
 {
     unsigned class_index = pool->class_index;
-    struct np_magazine *magazine = &heap->magazines[class_index];
+    struct neap_magazine *magazine = &heap->magazines[class_index];
     if (!np_magazine_give(magazine, block)) {
         if (limit_of(heap, class_index) == 0) {
             if (np_size_classes[pool->class_index].is_tracked)
@@ -236,7 +236,7 @@ static unsigned fill(struct np_heap *heap, unsigned class_index)
     unsigned want = limit_of(heap, class_index) / 2;
     if (want == 0)
         want = 1;
-    struct np_magazine *magazine = &heap->magazines[class_index];
+    struct neap_magazine *magazine = &heap->magazines[class_index];
     void **blocks = magazine->bottom + 1;
     unsigned count = take_from_pools(heap, class_index, blocks, want);
     if (count == 0 && get_pool(heap, class_index))

@@ -58,15 +58,9 @@ static inline void np_trace_set(struct np_heap *heap, int64_t left)
     np_store_relaxed(&heap->trace_left, left);
 }
 
-/* Takes back what np_trace_is_due has counted down. */
-static inline void np_trace_undo(struct np_heap *heap, size_t bytes)
-{
-    heap->trace_left += (int64_t)bytes;
-}
-
 static inline bool np_trace_is_due(struct np_heap *heap, size_t bytes)
 {
-    return np_unlikely((heap->trace_left -= (int64_t)bytes) < 0);
+    return np_unlikely(neap_left_down_(&heap->trace_left, bytes));
 }
 
 /* A site for a caller that passes none: an address of its code. Told from a site by bit 0. */

@@ -89,28 +89,34 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
 {
     if (!np_alloc_ready())
         return NULL;
-    if (has_heap() && np_unlikely(np_sample_is_due(np_tls.heap))) {
-        void *block = np_sample_take(bytes);
-        if (block != NULL)
-            return block;
+    void *block = NULL;
+    unsigned class_index = np_class_of(bytes != 0 ? bytes : 1) + NP_CLASS_UNTYPED;
+    if (has_heap()) {
+        if (bytes <= NP_SMALL_MAX)
+            block = np_heap_take(np_tls.heap, class_index);
+        if (block == NULL && np_unlikely(np_sample_is_due(np_tls.heap))) {
+            void *sample = np_sample_take(bytes);
+            if (sample != NULL)
+                return sample;
+        }
     }
     if (bytes > NP_SMALL_MAX)
         return take_large(16, bytes, false, site);
-    unsigned class_index = np_class_of(bytes != 0 ? bytes : 1) + NP_CLASS_UNTYPED;
-    void *block;
     if (!has_heap())
         block = np_shared_take(class_index);
-    else if ((block = np_heap_take(np_tls.heap, class_index)) == NULL)
+    else if (block == NULL)
         block = np_heap_take_slow(np_tls.heap, class_index);
     return traced(block, bytes, site);
 }
 
-_Static_assert(sizeof(struct np_magazine) == 2 * NP_CLASS_STEP, "neap_alloc finds one by masking");
+_Static_assert(sizeof(struct neap_magazine) == 2 * NP_CLASS_STEP,
+               "neap_alloc finds one by masking");
 
 /* take_slow looks again. */
-static np_alloc_text void *take_due(size_t bytes, const struct neap_site *site)
+static np_alloc_text void *take_due(struct neap_cache *cache, size_t bytes,
+                                    const struct neap_site *site)
 {
-    np_trace_undo(np_tls.heap, bytes);
+    (void)neap_left_down_(&cache->trace_left, -bytes);
     return take_slow(bytes, site);
 }
 
@@ -128,15 +134,20 @@ static inline __attribute__((always_inline)) void *take(size_t bytes, const stru
                                                         bool by_caller)
 {
     size_t offset = bytes - 1;
-    if (np_unlikely(offset >= NP_SMALL_MAX || !has_heap()))
+    if (np_unlikely(offset >= NP_SMALL_MAX))
         return take_slow(bytes, by_caller ? site_of_caller() : site);
-    if (np_trace_is_due(np_tls.heap, bytes))
-        return take_due(bytes, by_caller ? site_of_caller() : site);
     /* &magazines[np_class_of(bytes) + NP_CLASS_UNTYPED] in two instructions */
     offset &= ~(size_t)(NP_CLASS_STEP - 1);
-    char *magazines = (char *)&np_tls.heap->magazines[NP_CLASS_UNTYPED];
-    void *block = np_magazine_take((struct np_magazine *)(void *)(magazines + 2 * offset));
-    return np_likely(block != NULL) ? block : take_due(bytes, by_caller ? site_of_caller() : site);
+    struct neap_cache *cache = np_tls.cache;
+    char *magazines = (char *)&cache->magazines[NP_CLASS_UNTYPED];
+    struct neap_magazine *magazine = (struct neap_magazine *)(void *)(magazines + 2 * offset);
+    void *block = magazine->first;
+    if (np_unlikely(block == NULL))
+        return take_slow(bytes, by_caller ? site_of_caller() : site);
+    if (np_unlikely(neap_left_down_(&cache->trace_left, bytes)))
+        return take_due(cache, bytes, by_caller ? site_of_caller() : site);
+    neap_magazine_pop_(magazine);
+    return block;
 }
 
 np_alloc_text void *neap_alloc_at(size_t bytes, const struct neap_site *site)
@@ -251,7 +262,7 @@ void neap_free(void *block)
         free_slow(pool, block);
         return;
     }
-    struct np_magazine *magazine = pool->magazine;
+    struct neap_magazine *magazine = pool->magazine;
     if (np_unlikely(magazine->first == block)) {
         free_twice(block);
         return;

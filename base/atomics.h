@@ -20,6 +20,7 @@
 #define np_store_relaxed(p, v)     __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define np_store_release(p, v)     __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define np_store_seq_cst(p, v)     __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define np_exchange_relaxed(p, v)  __atomic_exchange_n((p), (v), __ATOMIC_RELAXED)
 #define np_exchange_acquire(p, v)  __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
 #define np_exchange_acq_rel(p, v)  __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define np_exchange_seq_cst(p, v)  __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)

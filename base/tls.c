@@ -9,5 +9,7 @@ _Static_assert(sizeof(struct neap_thread_local) <= 64, "static TLS budget of a d
  * what is wrong. */
 struct neap_poll_point np_poll_of_nobody = {.requests = UINT32_MAX};
 
+struct neap_cache np_cache_of_nobody;
+
 __thread struct neap_thread_local neap_thread_local __attribute__((tls_model("initial-exec"))) = {
-    .id = NEAP_OWNER_NOBODY, .poll = &np_poll_of_nobody};
+    .id = NEAP_OWNER_NOBODY, .poll = &np_poll_of_nobody, .cache = &np_cache_of_nobody};

@@ -10,6 +10,7 @@
 #ifndef NP_BASE_TLS_H
 #define NP_BASE_TLS_H
 
+#include "base/check.h"
 #include "neap/header.h"
 
 struct np_thread; /* threads/: the registry slot */
@@ -22,10 +23,21 @@ struct np_local;  /* runtime/: death list, batches, deferred table */
 /* What np_tls.poll points to while np_tls.id is NEAP_OWNER_NOBODY. */
 extern struct neap_poll_point np_poll_of_nobody;
 
+/* What np_tls.cache points to then, and always in builds with guards, which look at every block. */
+extern struct neap_cache np_cache_of_nobody;
+
 static inline void np_tls_become_nobody(void)
 {
     np_tls.id = NEAP_OWNER_NOBODY;
     np_tls.poll = &np_poll_of_nobody;
+    np_tls.cache = &np_cache_of_nobody;
+}
+
+/* The thread, which has an id, takes blocks from np_tls.heap, if there is one yet. */
+static inline void np_tls_open_cache(void)
+{
+    if (!NP_GUARD && np_tls.heap != NULL)
+        np_tls.cache = (struct neap_cache *)(void *)np_tls.heap;
 }
 
 #endif

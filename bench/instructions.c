@@ -87,6 +87,13 @@ static void new_thing(const struct bench_allocator *unused)
         neap_object_release(neap_new(thing));
 }
 
+static void new_thing_inline(const struct bench_allocator *unused)
+{
+    (void)unused;
+    for (int i = 0; i < OPERATIONS; i++)
+        neap_release_inline(neap_new_inline(&neap_typeof_thing, sizeof(struct thing), NEAP_HERE));
+}
+
 static void new_pair(const struct bench_allocator *unused)
 {
     (void)unused;
@@ -209,11 +216,17 @@ static const struct bench_allocator loop = {
     .name = "loop", .alloc = nothing_taken, .zeroed = nothing_zeroed, .free = nothing_freed};
 
 static const struct work objects[] = {
-    {"retain_release", "neap", retain_call}, {"retain_release", "neap_inline", retain_inline},
-    {"retain_release", "loop", retain_loop}, {"new_24", "neap", new_thing},
-    {"new_24_slots", "neap", new_pair},      {"load_release", "neap", load_release},
-    {"safepoint", "neap", safepoint},        {"safepoint", "neap_inline", safepoint_inline},
-    {"safepoint", "loop", safepoint_loop},   {"blocking", "neap", blocking},
+    {"retain_release", "neap", retain_call},
+    {"retain_release", "neap_inline", retain_inline},
+    {"retain_release", "loop", retain_loop},
+    {"new_24", "neap", new_thing},
+    {"new_24", "neap_inline", new_thing_inline},
+    {"new_24_slots", "neap", new_pair},
+    {"load_release", "neap", load_release},
+    {"safepoint", "neap", safepoint},
+    {"safepoint", "neap_inline", safepoint_inline},
+    {"safepoint", "loop", safepoint_loop},
+    {"blocking", "neap", blocking},
     {"blocking", "mutex", mutex_pair},
 };
 static const struct work blocks[] = {

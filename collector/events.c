@@ -1,7 +1,4 @@
-/* SPDX-License-Identifier: MIT
- *
- * Callbacks are kept in an array that is copied for each round of calls, so that a callback may add
- * and remove callbacks. */
+/* SPDX-License-Identifier: MIT */
 #include "collector/events.h"
 
 #include <inttypes.h>
@@ -13,18 +10,10 @@
 #include "base/tls.h"
 #include "neap/block.h"
 #include "neap/status.h"
+#include "runtime/callbacks.h"
 #include "runtime/pending.h"
 
-enum { CALLBACKS_MOST = 64 };
-
-struct callback {
-    neap_gc_callback_fn *function;
-    void *arg;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct callback callbacks[CALLBACKS_MOST]; /* (L) */
-static unsigned callback_count;                   /* (L) written; read as a hint */
+static struct np_callbacks callbacks = NP_CALLBACKS_INIT;
 
 static unsigned debug_flags; /* (x) relaxed: read on its own */
 
@@ -32,67 +21,39 @@ static unsigned debug_flags; /* (x) relaxed: read on its own */
 
 int neap_gc_add_callback(neap_gc_callback_fn *callback, void *arg)
 {
-    int status = NEAP_ENOMEM;
-    pthread_mutex_lock(&lock);
-    if (callback_count < CALLBACKS_MOST) {
-        callbacks[callback_count] = (struct callback){callback, arg};
-        np_store_relaxed(&callback_count, callback_count + 1); /* relaxed: read as a hint */
-        status = NEAP_OK;
-    }
-    pthread_mutex_unlock(&lock);
-    return status;
+    bool added = np_callbacks_add(&callbacks, (void (*)(void))callback, arg);
+    return added ? NEAP_OK : NEAP_ENOMEM;
 }
 
 void neap_gc_remove_callback(neap_gc_callback_fn *callback, void *arg)
 {
-    pthread_mutex_lock(&lock);
-    for (unsigned i = 0; i < callback_count; i++) {
-        if (callbacks[i].function != callback || callbacks[i].arg != arg)
-            continue;
-        for (unsigned k = i + 1; k < callback_count; k++)
-            callbacks[k - 1] = callbacks[k];
-        np_store_relaxed(&callback_count, callback_count - 1); /* relaxed: as above */
-        break;
-    }
-    pthread_mutex_unlock(&lock);
+    np_callbacks_remove(&callbacks, (void (*)(void))callback, arg);
 }
 
 void np_events_fini(void)
 {
-    pthread_mutex_lock(&lock);
-    np_store_relaxed(&callback_count, 0u); /* relaxed: as above */
-    pthread_mutex_unlock(&lock);
+    np_callbacks_clear(&callbacks);
 }
 
 void np_events_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&callbacks.lock);
 }
 
 void np_events_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
-}
-
-static bool anybody(void)
-{
-    return np_load_relaxed(&callback_count) >
-           0; /* relaxed: a callback added now sees the next one */
+    pthread_mutex_unlock(&callbacks.lock);
 }
 
 void np_events_call(const struct neap_gc_event *event)
 {
-    struct callback copy[CALLBACKS_MOST];
-    if (!anybody())
+    struct np_callback copy[NP_CALLBACKS_MOST];
+    if (!np_callbacks_any(&callbacks))
         return;
-    pthread_mutex_lock(&lock);
-    unsigned count = callback_count;
-    for (unsigned i = 0; i < count; i++)
-        copy[i] = callbacks[i];
-    pthread_mutex_unlock(&lock);
+    unsigned count = np_callbacks_copy(&callbacks, copy);
     np_tls.dying++; /* no collection inside; what it releases dies afterwards */
     for (unsigned i = 0; i < count; i++)
-        copy[i].function(event, copy[i].arg);
+        ((neap_gc_callback_fn *)copy[i].function)(event, copy[i].arg);
     np_tls.dying--;
 }
 
@@ -113,7 +74,7 @@ static void run_later(struct np_pending_item *item)
 
 void np_events_call_later(const struct neap_gc_event *end)
 {
-    if (!anybody())
+    if (!np_callbacks_any(&callbacks))
         return;
     struct later *later = neap_alloc(sizeof *later);
     if (later == NULL)

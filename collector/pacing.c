@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "neap/gc.h"
+#include "runtime/pressure.h"
 #include "runtime/usage.h"
 #include "threads/thread.h"
 
@@ -84,6 +85,7 @@ void neap_external_bytes(const void *object, ptrdiff_t delta)
     int64_t now = np_fetch_add_relaxed(&np_pacing.external, (int64_t)delta) + delta;
     if (now < np_load_relaxed(&np_pacing.external_before))
         np_store_relaxed(&np_pacing.external_before, now);
+    np_pressure_told(now);
     if (delta > 0 && is_heavy())
         np_tls.heap->debt = true; /* served at the next slow path of allocation */
 }

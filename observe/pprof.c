@@ -157,7 +157,8 @@ struct profile {
     struct bytes out, part, inner, ids;
     struct table strings, functions, locations;
     struct np_symbols *symbols;
-    bool *mapped; /* by module: its mapping is written */
+    bool *mapped;      /* by module: its mapping is written */
+    const char *first; /* the sample type that viewers show first */
 };
 
 static uint64_t string(struct profile *profile, const char *words)
@@ -304,7 +305,7 @@ static void put_profile(struct profile *profile, const struct neap_snapshot *sna
     number(&profile->out, 10, now_ns - snapshot->started_ns);
     put_value_type(profile, 11, "space", "bytes");
     number(&profile->out, 12, snapshot->period != 0 ? snapshot->period : 1);
-    number(&profile->out, 14, string(profile, "inuse_space"));
+    number(&profile->out, 14, string(profile, profile->first));
     text(&profile->out, 6, "", 0);
     for (size_t i = 0; i < profile->strings.count; i++)
         text(&profile->out, 6, profile->strings.keys[i], strlen(profile->strings.keys[i]));
@@ -349,9 +350,10 @@ static int write_gzip(const unsigned char *data, size_t count, FILE *out)
 
 /* ---- the public face ---- */
 
-static int write_pprof(const struct neap_snapshot *snapshot, struct np_symbols *symbols, FILE *out)
+static int write_profile(const struct neap_snapshot *snapshot, struct np_symbols *symbols,
+                         const char *first, FILE *out)
 {
-    struct profile profile = {.symbols = symbols};
+    struct profile profile = {.symbols = symbols, .first = first};
     int status = NEAP_ENOMEM;
     profile.mapped = calloc(symbols->count + 1, sizeof *profile.mapped);
     if (profile.mapped != NULL) {
@@ -371,6 +373,17 @@ static int write_pprof(const struct neap_snapshot *snapshot, struct np_symbols *
     free(profile.ids.data);
     free(profile.mapped);
     return status;
+}
+
+static int write_pprof(const struct neap_snapshot *snapshot, struct np_symbols *symbols, FILE *out)
+{
+    return write_profile(snapshot, symbols, "inuse_space", out);
+}
+
+static int write_pprof_allocs(const struct neap_snapshot *snapshot, struct np_symbols *symbols,
+                              FILE *out)
+{
+    return write_profile(snapshot, symbols, "alloc_space", out);
 }
 
 /* A frame's name must not part frames. */
@@ -431,6 +444,11 @@ int np_pprof_to(FILE *out)
     return with_snapshot(out, write_pprof);
 }
 
+static int pprof_allocs_to(FILE *out)
+{
+    return with_snapshot(out, write_pprof_allocs);
+}
+
 int np_collapsed_to(FILE *out)
 {
     return with_snapshot(out, write_collapsed);
@@ -440,6 +458,12 @@ int neap_pprof_write(const char *path)
 {
     np_usage_check("neap_pprof_write");
     return np_write_file(path, np_pprof_to);
+}
+
+int neap_pprof_write_allocs(const char *path)
+{
+    np_usage_check("neap_pprof_write_allocs");
+    return np_write_file(path, pprof_allocs_to);
 }
 
 int neap_collapsed_write(const char *path)

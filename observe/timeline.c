@@ -236,6 +236,8 @@ int neap_timeline_start(const char *path)
             unlink(path);
             timeline.out = NULL;
             status = NEAP_ENOMEM;
+        } else {
+            pthread_setname_np(timeline.thread, "neap-timeline");
         }
     }
     pthread_mutex_unlock(&lock);

@@ -16,6 +16,7 @@
 #include "alloc/heap.h"
 #include "alloc/large.h"
 #include "alloc/trace.h"
+#include "base/cgroup.h"
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/options.h"
@@ -38,6 +39,7 @@
 #include "runtime/grace.h"
 #include "runtime/helper.h"
 #include "runtime/pending.h"
+#include "runtime/pressure.h"
 #include "runtime/string.h"
 #include "runtime/table.h"
 #include "runtime/usage.h"
@@ -75,6 +77,7 @@ static bool attached(struct np_thread *thread)
     np_tls.heap = thread->heap;
     np_tls.local = thread->local;
     np_tls.cells = thread->local->cells;
+    np_tls_open_cache();
     if (!np_batch_provide(thread->local)) {
         np_tls.heap = NULL;
         np_tls.local = NULL;
@@ -212,6 +215,7 @@ static const struct np_alloc_hooks alloc_hooks = {
     .clock_ask = operation_ask,
     .idle = np_helper_wake,
     .may_fail = np_fault,
+    .pressed = np_pressure_raise,
 };
 
 /* ---- collector ---- */
@@ -229,6 +233,7 @@ static int start_floors(void)
 {
     if (np_alloc_init(&alloc_hooks) != 0)
         return NEAP_ENOMEM;
+    np_pressure_init();
     if (np_threads_init(&thread_hooks) != 0) {
         np_alloc_fini();
         return NEAP_ENOMEM;
@@ -246,6 +251,7 @@ static void stop_floors(void)
 {
     np_collect_hooks = (struct np_collect_hooks){NULL, NULL};
     np_collector_fini();
+    np_pressure_fini();
     np_deferred_fini();
     np_string_fini();
     np_ephemeron_fini();
@@ -266,6 +272,7 @@ static int first_init(const struct neap_options *options)
             fprintf(stderr, "neap: NEAP_OPTIONS: %s\n", error);
         return NEAP_EINVAL;
     }
+    np_cgroup_apply("", &np_options);
     np_fault_arm(np_options.fail_nth, np_options.fail_one_in, np_options.fail_seed);
     int status = start_floors();
     if (status != NEAP_OK) {
@@ -411,6 +418,7 @@ static void before_fork(void)
         np_threads_fork_prepare();
         np_collector_before_fork_stopped();
     }
+    np_pressure_lock();
     np_tracer_before_fork_stopped();
     np_type_before_fork();
     np_alloc_before_fork();
@@ -421,6 +429,7 @@ static void release_locks(void)
     np_alloc_after_fork();
     np_type_after_fork();
     np_tracer_after_fork();
+    np_pressure_unlock();
     np_table_after_fork();
     if (forked_alive)
         np_collector_after_fork();

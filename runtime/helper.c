@@ -23,6 +23,7 @@
 #include "runtime/death.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
+#include "runtime/pressure.h"
 #include "runtime/table.h"
 #include "runtime/usage.h"
 #include "threads/blocking.h"
@@ -97,6 +98,7 @@ static uint64_t tick(uint64_t *since_ns)
     np_quiescent_point(np_tls.thread);
     if (np_tls.dying > 0)
         return STEP_NS; /* neap_tick inside a dispose */
+    np_pressure_serve();
     uint64_t next_ns = serve_pending(now_ns, since_ns);
     uint64_t decay_ns = np_alloc_decay(now_ns);
     next_ns = decay_ns < next_ns ? decay_ns : next_ns;

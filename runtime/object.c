@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Making objects and asking about them. The fast path takes a block from the thread's magazine,
- * writes the header in two stores and zeroes the body; everything else (first use of a type, empty
- * magazine, large object, array) is out of line.
+ * Making objects and asking about them. The fast path (neap_new_header_, which is public for the
+ * sake of NEAP_INLINE) takes a block from the thread's magazine and writes the header in two
+ * stores; the body is zeroed; everything else (first use of a type, empty magazine, large object,
+ * array, the tracer's turn, builds with guards) is out of line.
  *
  * A new header is written over a dead one that stale lock-free readers may still look at. They
  * cannot acquire it: `shared` is 0 and not published (docs/memory-model.md, MM-birth).
@@ -21,6 +22,7 @@
 #include "runtime/death.h"
 #include "runtime/grace.h"
 #include "runtime/type.h"
+#include "runtime/pressure.h"
 #include "runtime/usage.h"
 #include "threads/safepoint.h"
 
@@ -46,6 +48,7 @@ static void serve_stop_point(void)
 {
     np_stop_point(np_tls.thread);
     np_grace_poll(np_tls.local);
+    np_pressure_serve();
     if (np_unlikely(np_options.eager_grace)) {
         np_large_reclaim();
         np_arena_sweep();
@@ -142,37 +145,34 @@ static np_alloc_text void *new_unusual(const struct neap_type *type, size_t extr
     return new_general(type, body_bytes, 0, site);
 }
 
-/* new_general looks again. */
-static np_alloc_text void *new_due(const struct neap_type *type, size_t body_bytes,
-                                   const struct neap_site *site)
+/* Two or four stores, which may overlap; a body has room for 16 bytes at least. */
+static inline void zero_body(char *body, size_t bytes)
 {
-    np_trace_undo(np_tls.heap, body_bytes);
-    return new_unusual(type, 0, site);
+    if (np_unlikely(bytes > 64)) {
+        memset(body, 0, bytes);
+        return;
+    }
+    size_t last = bytes > 16 ? bytes - 16 : 0;
+    memset(body, 0, 16);
+    memset(body + last, 0, 16);
+    if (bytes > 32) {
+        memset(body + 16, 0, 16);
+        memset(body + last - 16, 0, 16);
+    }
 }
 
 np_alloc_text void *neap_object_new_at(const struct neap_type *type, size_t extra_bytes,
                                        const struct neap_site *site)
 {
-    /* [MM-type-2] acquire: pairs with the release in type.c */
-    uint32_t index = np_load_acquire(&type->index);
-    unsigned class_index = np_likely(index != 0) ? type->class_index : NP_CLASS_GENERAL;
-    if (np_unlikely(extra_bytes != 0 || class_index == NP_CLASS_GENERAL ||
-                    np_tls.id == NEAP_OWNER_NOBODY))
-        return new_unusual(type, extra_bytes, site);
-    size_t body_bytes = ((size_t)type->size + 7) & ~(size_t)7;
-    if (np_trace_is_due(np_tls.heap, body_bytes))
-        return new_due(type, body_bytes, site);
-    struct neap_header *header = np_heap_take(np_tls.heap, class_index);
-    if (np_unlikely(header == NULL)) {
-        header = take_small(class_index);
-        if (header == NULL)
-            return NULL;
+    if (np_likely(extra_bytes == 0)) {
+        size_t body_bytes = ((size_t)type->size + 7) & ~(size_t)7;
+        struct neap_header *header = neap_new_header_(type, body_bytes);
+        if (np_likely(header != NULL)) {
+            zero_body(np_object_of(header), body_bytes);
+            return np_object_of(header);
+        }
     }
-    if (NP_GUARD)
-        np_guard_take_object(header);
-    memset(header + 1, 0, body_bytes);
-    write_header(header, index, type->birth);
-    return np_object_of(header);
+    return new_unusual(type, extra_bytes, site);
 }
 
 np_alloc_text void *neap_object_new(const struct neap_type *type, size_t extra_bytes)

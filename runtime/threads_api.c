@@ -15,6 +15,7 @@
 #include "runtime/death.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
+#include "runtime/pressure.h"
 #include "runtime/usage.h"
 #include "threads/blocking.h"
 #include "threads/safepoint.h"
@@ -92,6 +93,7 @@ static np_cold void safepoint_slow(struct np_thread *thread)
             return; /* inside a dispose or finalizer: the outer loop goes on */
         np_grace_poll(np_tls.local);
         np_contend_serve(np_tls.local);
+        np_pressure_serve();
         budget -= np_pending_run(budget);
         done = np_death_drain_within(np_tls.local, &budget);
     } while (done && budget > 0 && budget < before && np_batch_is_open(np_tls.local));
@@ -132,6 +134,7 @@ size_t neap_run_pending(size_t most)
     np_usage_check("neap_run_pending");
     np_poll_code(np_tls.thread, __builtin_return_address(0));
     np_quiescent_point(np_tls.thread);
+    np_pressure_serve();
     return np_tls.dying > 0 ? 0 : np_pending_run(most);
 }
 

@@ -100,6 +100,12 @@ static uint32_t register_locked(struct neap_type *type)
     np_store_relaxed(&count, index); /* relaxed: read as a hint */
     /* [MM-type-2] release: publishes traits and class; pairs with the acquire in object.c */
     np_store_release(&type->index, index);
+    if (type->class_index != NP_CLASS_GENERAL) {
+        /* [MM-type-3] release: publishes the index and all before it; pairs with neap_new_header_
+         */
+        np_store_release(&type->cache_offset,
+                         (uint32_t)(type->class_index * sizeof(struct neap_magazine)));
+    }
     return index;
 }
 

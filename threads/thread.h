@@ -148,6 +148,7 @@ static inline void np_tls_become(struct np_thread *thread)
 {
     np_tls.id = thread->id;
     np_tls.poll = (struct neap_poll_point *)(void *)thread;
+    np_tls_open_cache();
 }
 
 /* Sets bits in the thread's request word (any thread). */

@@ -4,7 +4,7 @@ import os
 import sys
 
 ROOT = os.environ.get("NEAP_ROOT") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FLOORS = ("base", "alloc", "threads", "runtime", "collector", "observe")
+FLOORS = ("base", "alloc", "threads", "runtime", "collector", "observe", "monitor")
 C_FILES = (".c", ".h", ".cc", ".hpp")
 
 

@@ -18,8 +18,8 @@
 extern "C" {
 #endif
 
-struct np_thread;
 struct np_heap;
+struct np_thread;
 struct np_local;
 struct neap_site;
 
@@ -45,6 +45,21 @@ enum neap_owner {
     NEAP_OWNER_RESERVED = 0xF000  /* from here on: dead and dying words (links) */
 };
 
+/* A stack of free blocks of one size class: the first here, those below it in an array. One load
+ * gives the block's address, or NULL when there is none (docs/alloc.md). */
+struct neap_magazine {
+    void *first;   /* (o) the block taken next, or NULL */
+    void **rest;   /* (o>) the entry that becomes first; bottom when empty */
+    void **end;    /* (o) rest == end: full */
+    void **bottom; /* (o>) the array; bottom[1] is NULL and becomes first after the last block */
+};
+
+/* The beginning of a thread's heap. The first magazine is of no size and always empty. */
+struct neap_cache {
+    struct neap_magazine magazines[128];
+    int64_t trace_left; /* (o>) bytes until the next allocation that the tracer wants to see */
+};
+
 /* What a poll reads and writes: the beginning of the thread's registry slot, or, while the thread
  * is unattached or in a blocking region, a place whose requests are never 0. */
 struct neap_poll_point {
@@ -63,6 +78,9 @@ struct neap_thread_local {
     int64_t *cells; /* this thread's counts of deferred objects, by index; NULL while unattached */
     struct np_local *local;       /* counting state; NULL while unattached */
     struct neap_poll_point *poll; /* never NULL */
+    struct neap_cache *cache; /* the heap's; one without blocks while the thread may not use it, or
+                               * where every block is looked at; never NULL, only written to when
+                               * it had a block */
 };
 
 extern NEAP_PUBLIC __thread struct neap_thread_local neap_thread_local

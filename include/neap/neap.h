@@ -26,6 +26,7 @@
 #include <neap/generator.h>
 #include <neap/scope.h>
 #include <neap/gc.h>
+#include <neap/pressure.h>
 #include <neap/lock.h>
 #include <neap/stats.h>
 #include <neap/trace.h>

@@ -14,8 +14,8 @@
  * moved by <neap/slot.h>.
  *
  * neap_retain and neap_release are function calls by default, so that a program need not be
- * compiled again with a new neap. With NEAP_INLINE defined before the first include they are inline
- * and depend on <neap/header.h>.
+ * compiled again with a new neap. With NEAP_INLINE defined before the first include they, and
+ * neap_new, are inline and depend on <neap/header.h>.
  */
 #ifndef NEAP_OBJECT_H
 #define NEAP_OBJECT_H
@@ -50,7 +50,7 @@ neap_object_new_at(const struct neap_type *type, size_t extra_bytes, const struc
 NEAP_PUBLIC NEAP_NODISCARD void *
 neap_object_new_array_at(const struct neap_type *type, size_t count, const struct neap_site *site);
 
-#define neap_new(T) ((struct T *)neap_object_new_at(&neap_typeof_##T, 0, NEAP_HERE))
+#define neap_new(T) ((struct T *)neap_new_(&neap_typeof_##T, sizeof(struct T), NEAP_HERE))
 #define neap_new_extra(T, bytes) \
     ((struct T *)neap_object_new_at(&neap_typeof_##T, (bytes), NEAP_HERE))
 #define neap_new_array(T, count) \
@@ -123,6 +123,68 @@ static inline bool neap_local_down_(struct neap_header *header)
 #endif
 }
 
+/* Counts down by bytes; whether it is below zero now. Relaxed: the caller's to write, others read
+ * it as a figure. */
+static inline bool neap_left_down_(int64_t *left, size_t bytes)
+{
+#if NEAP_ONE_INSTRUCTION_
+    bool below;
+    __asm__("subq %2, %0" : "+m"(*left), "=@ccs"(below) : "er"(bytes) : "cc");
+    return below;
+#else
+    int64_t now = __atomic_load_n(left, __ATOMIC_RELAXED) - (int64_t)bytes;
+    __atomic_store_n(left, now, __ATOMIC_RELAXED);
+    return now < 0;
+#endif
+}
+
+/* Takes the magazine's first block. */
+static inline void neap_magazine_pop_(struct neap_magazine *magazine)
+{
+    void **rest = magazine->rest;
+    magazine->first = *rest;
+    __atomic_store_n(&magazine->rest, rest - 1, __ATOMIC_RELAXED); /* relaxed: statistics read it */
+}
+
+/* A block for an object of the type with so many bytes, its header written, the bytes as they
+ * were; NULL when that takes more than popping a magazine: the type's first object, a large one,
+ * nothing in the magazine, the tracer's turn, an unattached thread, a build with guards. */
+static inline struct neap_header *neap_new_header_(const struct neap_type *type, size_t bytes)
+{
+    struct neap_cache *cache = neap_thread_local.cache;
+    /* [MM-type-3] acquire: the type's other fields are seen with it; pairs with the release in
+     * type.c */
+    uint32_t offset = __atomic_load_n(&type->cache_offset, __ATOMIC_ACQUIRE);
+    struct neap_magazine *magazine =
+        (struct neap_magazine *)(void *)((char *)cache->magazines + offset);
+    uint64_t *header = (uint64_t *)magazine->first;
+    if (__builtin_expect(header == NULL, 0))
+        return NULL;
+    if (__builtin_expect(neap_left_down_(&cache->trace_left, bytes), 0)) {
+        (void)neap_left_down_(&cache->trace_left, -bytes);
+        return NULL;
+    }
+    neap_magazine_pop_(magazine);
+    uint64_t word0 = (uint64_t)1 | (uint64_t)neap_thread_local.id << 32 | type->birth;
+    /* relaxed: [MM-birth] nobody can acquire the object until it is published with release */
+    __atomic_store_n(header + 1, (uint64_t)type->index << 32, __ATOMIC_RELAXED);
+    __atomic_store_n(header, word0, __ATOMIC_RELAXED);
+    return (struct neap_header *)(void *)header;
+}
+
+/* neap_object_new_at for a size that the compiler knows: the bytes are zeroed in place. */
+static inline void *neap_new_inline(const struct neap_type *type, size_t bytes,
+                                    const struct neap_site *site)
+{
+    bytes = (bytes + 7) & ~(size_t)7;
+    if (bytes > 496) /* in no magazine */
+        return neap_object_new_at(type, 0, site);
+    struct neap_header *header = neap_new_header_(type, bytes);
+    if (__builtin_expect(header == NULL, 0))
+        return neap_object_new_at(type, 0, site);
+    return __builtin_memset(header + 1, 0, bytes);
+}
+
 /* A cell is this thread's; others read it as a hint, or while it is stopped. */
 static inline void neap_cell_add_(int64_t *cell, int64_t delta)
 {
@@ -188,11 +250,13 @@ static inline void neap_release_inline(const void *object)
 }
 
 #ifdef NEAP_INLINE
-#    define neap_retain_(object) neap_retain_inline(object)
-#    define neap_release(object) neap_release_inline(object)
+#    define neap_retain_(object)         neap_retain_inline(object)
+#    define neap_release(object)         neap_release_inline(object)
+#    define neap_new_(type, bytes, site) neap_new_inline(type, bytes, site)
 #else
-#    define neap_retain_(object) neap_object_retain(object)
-#    define neap_release(object) neap_object_release(object)
+#    define neap_retain_(object)         neap_object_retain(object)
+#    define neap_release(object)         neap_object_release(object)
+#    define neap_new_(type, bytes, site) neap_object_new_at(type, 0, site)
 #endif
 
 #define neap_retain(object) \

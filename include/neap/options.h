@@ -43,6 +43,10 @@
       "most; 0: none") \
     X(heap_hard_limit, 0, 0, UINT64_MAX, \
       "bytes of heap beyond which allocation returns NULL; 0: none") \
+    X(cgroup_percent, 0, 0, 100, \
+      "limits of the heap that are 0 become so many hundredths of the memory limits of the " \
+      "process' cgroup: memory.max the hard one, memory.high the soft one (without it: 7/8 of " \
+      "the hard one); 0: no") \
     X(decay_ms, 100, 0, 86400000, \
       "milliseconds an empty arena stays resident before its memory goes back to the system") \
     X(helper, 1, 0, 1, \

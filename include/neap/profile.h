@@ -31,6 +31,10 @@ NEAP_PUBLIC int neap_heap_snapshot_write(const char *path);
  * refs: none | user code: no | point: quiescent | threads: attached | fails: status */
 NEAP_PUBLIC int neap_pprof_write(const char *path);
 
+/* The same, but viewers show alloc_space first: what was allocated rather than what is alive.
+ * refs: none | user code: no | point: quiescent | threads: attached | fails: status */
+NEAP_PUBLIC int neap_pprof_write_allocs(const char *path);
+
 /* The traced memory alive as collapsed stacks: a line "outermost;...;innermost;type BYTES" each.
  * Fails as neap_pprof_write.
  * refs: none | user code: no | point: quiescent | threads: attached | fails: status */

@@ -66,11 +66,13 @@ struct neap_type {
     void (*visit)(void *self, struct neap_visitor *visitor);
     /* For types where setting the visited slots to NULL is not enough to break a cycle. */
     void (*clear)(void *self);
-    void *user;            /* the program's */
-    uint32_t index;        /* the runtime's: 0 until the first object */
-    uint16_t class_index;  /* the runtime's: size class of one plain object, 0xFFFF: large */
-    uint64_t birth;        /* the runtime's: gc and flags bits of a new object's header */
-    uint16_t traits;       /* the runtime's */
+    void *user;           /* the program's */
+    uint32_t index;       /* the runtime's: 0 until the first object */
+    uint16_t class_index; /* the runtime's: size class of one plain object, 0xFFFF: large */
+    uint64_t birth;       /* the runtime's: gc and flags bits of a new object's header */
+    uint16_t traits;      /* the runtime's */
+    uint32_t
+        cache_offset; /* the runtime's: of its magazine in neap_cache; 0: ask neap_object_new */
     const char *slot_text; /* the slot list as written, for names in heap snapshots; or NULL */
 };
 

@@ -444,12 +444,43 @@ static void scope_example(void)
     ok(first != EOF, "scope.h: the file was open inside");
 }
 
+/* ---- <neap/pressure.h> ---- */
+
+enum { PRESSURE_LIMIT = 64 << 20 };
+
+struct cache {
+    void *oldest;
+};
+
+static void cache_drop_oldest(struct cache *cache, uint64_t bytes)
+{
+    if (bytes > 0)
+        neap_free(cache->oldest);
+    cache->oldest = NULL;
+}
+
+static void shrink(const struct neap_pressure *pressure, void *arg)
+{
+    cache_drop_oldest(arg, pressure->used_bytes / 8);
+}
+
+static void pressure_example(void)
+{
+    struct cache cache;
+    neap_pressure_add_callback(shrink, &cache);
+    cache.oldest = neap_alloc(PRESSURE_LIMIT);
+    neap_safepoint();
+    ok(cache.oldest == NULL, "pressure.h: what can be done without is dropped");
+    neap_pressure_remove_callback(shrink, &cache);
+}
+
 /* ---- <neap/runtime.h> ---- */
 
 static int runtime_example(void)
 {
     struct neap_options options = NEAP_OPTIONS_INIT;
     options.release_budget = 0;
+    options.heap_soft_limit = PRESSURE_LIMIT;
     if (neap_init(&options) != NEAP_OK)
         return 1;
     type_example();
@@ -458,6 +489,7 @@ static int runtime_example(void)
     list_example();
     trace_example();
     profile_example();
+    pressure_example();
     discipline_example();
     run_thread_example();
     wait_example();

@@ -7,10 +7,16 @@ import re
 
 from tap import BUILD, SOURCE, done, ok, public_headers, run
 
-status, output = run(["nm", "-D", "--defined-only", os.path.join(BUILD, "libneap.so")])
-ok(status == 0, "nm reads libneap.so", output)
-rows = [line.split() for line in output.splitlines()]
-exported = {row[-1].split("@")[0] for row in rows if len(row) >= 3}
+LIBRARIES = [os.path.join(BUILD, "libneap.so")]
+MONITOR = os.path.join(BUILD, "monitor", "libneap-monitor.so")
+if os.path.exists(MONITOR):  # else its header stays at home
+    LIBRARIES.append(MONITOR)
+exported = set()
+for library in LIBRARIES:
+    status, output = run(["nm", "-D", "--defined-only", library])
+    ok(status == 0, f"nm reads {os.path.basename(library)}", output)
+    rows = [line.split() for line in output.splitlines()]
+    exported |= {row[-1].split("@")[0] for row in rows if len(row) >= 3}
 exported.discard("NEAP_0")  # the version itself
 ok(len(exported) > 50, f"{len(exported)} names are exported", exported)
 strangers = sorted(name for name in exported if not name.startswith("neap_"))
@@ -18,6 +24,8 @@ ok(not strangers, "every exported name starts with neap_", strangers)
 
 declared = set()
 for header in public_headers():
+    if header == "monitor.h" and MONITOR not in LIBRARIES:
+        continue
     with open(os.path.join(SOURCE, "include/neap", header), encoding="utf-8") as file:
         text = re.sub(r"/\*.*?\*/", "", file.read().replace("\\\n", " "), flags=re.S)
     text = re.sub(r"^ *#.*", "", text, flags=re.M)

@@ -64,6 +64,17 @@ TYPE = """
 struct pair { struct pair *other; int number; };
 NEAP_DEFINE_TYPE(pair, (other));
 """
+MONITORED = """
+#include <neap/monitor.h>
+#include <neap/neap.h>
+int main(void)
+{
+    if (neap_init(NULL) != NEAP_OK || neap_monitor_start("127.0.0.1:0") != NEAP_OK)
+        return 1;
+    neap_monitor_stop();
+    return neap_shutdown(NULL) == 0 ? 0 : 2;
+}
+"""
 
 root = os.path.join(scratch, "root")
 succeeds(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root],
@@ -74,6 +85,12 @@ for folder, _, names in os.walk(root):
         found[name] = os.path.join(folder, name)
 for name in ("neap.pc", "libneap.so", "libneap.so.0", "libneap.a", "neap.h"):
     ok(name in found, f"{name} is installed", sorted(found))
+
+if os.path.exists(os.path.join(BUILD, "monitor", "libneap-monitor.so")):
+    for name in ("neap-monitor.pc", "libneap-monitor.so.0", "monitor.h"):
+        ok(name in found, f"{name} is installed", sorted(found))
+else:
+    ok("monitor.h" not in found, "no header of a library that is not built", sorted(found))
 
 main_c, main_cc, type_c = write("main.c", PROGRAM), write("main.cc", PROGRAM), write("type.c", TYPE)
 library = os.path.dirname(found.get("libneap.so", ""))
@@ -114,4 +131,12 @@ if shutil.which("pkg-config") and "neap.pc" in found:
     uninstalled = {"PKG_CONFIG_PATH": os.path.join(BUILD, "meson-uninstalled")}
     consume("from the build tree, shared", uninstalled, False, {"LD_LIBRARY_PATH": BUILD})
     consume("from the build tree, static", uninstalled, True, {})
+    if "neap-monitor.pc" in found:
+        flags = run(["pkg-config", "--cflags", "--libs", "neap-monitor"],
+                    env={**os.environ, **installed})[1].split()
+        program = os.path.join(scratch, "monitored")
+        monitored = write("monitored.c", MONITORED)
+        output = run(CC + ["-std=gnu11", monitored, "-o", program] + WARNINGS + flags)[1]
+        status, more = run([program], env={**os.environ, "LD_LIBRARY_PATH": library})
+        ok(status == 0, "a program with the installed monitor runs", output + more)
 done()

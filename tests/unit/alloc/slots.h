@@ -62,8 +62,8 @@ static inline bool slots_may_fail(void)
            np_fetch_add_relaxed(&slots_fail_in, (int64_t)-1) == 1;
 }
 
-static const struct np_alloc_hooks slots_hooks = {slots_claim, slots_tag, slots_has_passed,
-                                                  slots_ask,   NULL,      slots_may_fail};
+static const struct np_alloc_hooks slots_hooks = {
+    slots_claim, slots_tag, slots_has_passed, slots_ask, NULL, slots_may_fail, NULL};
 
 static inline void slots_init_with(const struct np_alloc_hooks *hooks)
 {

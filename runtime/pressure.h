@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * When memory becomes short, and who wants to know (<neap/pressure.h>).
+ *
+ *   the account grows past the mark, or refuses     alloc/meta.c, under any lock: raise
+ *     |  wanted = true; a running thread asks itself for a safepoint
+ *     v
+ *   an attached thread's slow path, safepoint, or the helper: serve
+ *     |  one pending item; the mark moves up a sixteenth of the limit
+ *     v
+ *   where user code may run: callbacks, unless there is room again
+ *
+ * The mark falls back to the limit when the account falls below it.
+ *
+ * Implemented by pressure.c. Any thread. */
+#ifndef NP_RUNTIME_PRESSURE_H
+#define NP_RUNTIME_PRESSURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+
+void np_pressure_init(void); /* reads the limits from the options */
+void np_pressure_fini(void); /* forgets the callbacks */
+
+/* Hook of alloc: the account has passed the mark; refused: it is the hard limit that was met. Takes
+ * no lock. */
+void np_pressure_raise(bool refused);
+/* What the program holds outside, in all, as far as it told. */
+void np_pressure_told(int64_t external_bytes);
+
+extern bool np_pressure_wanted; /* (x) relaxed: a hint, taken by one exchange */
+void np_pressure_serve_slow(void);
+
+/* Of an attached thread that holds no lock of ours. */
+static inline void np_pressure_serve(void)
+{
+    if (np_unlikely(np_load_relaxed(&np_pressure_wanted))) /* relaxed: a hint */
+        np_pressure_serve_slow();
+}
+
+/* Around a fork: no thread is in the middle of adding or removing a callback. */
+void np_pressure_lock(void);
+void np_pressure_unlock(void);
+
+#endif

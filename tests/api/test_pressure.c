@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who asked is told that memory is short: once per step of growth, where user code may run, and not
+ * when a collection has made room. */
+#include <neap/neap.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/harness.h"
+
+enum { MIB = 1 << 20, LIMIT = 16 * MIB, BLOCK = 64 << 10, BLOCKS_MOST = 1024 };
+
+struct large {
+    struct large *self;
+    char payload[4000];
+};
+NEAP_DEFINE_TYPE(large, (self));
+
+static struct {
+    int calls, refusals;
+    struct neap_pressure last;
+    bool inside; /* an allocation */
+    bool nested; /* ... in which a call came */
+    ptrdiff_t collected;
+} told;
+
+static void note(const struct neap_pressure *pressure, void *arg)
+{
+    (void)arg;
+    told.calls++;
+    told.refusals += pressure->refused;
+    told.last = *pressure;
+    told.nested |= told.inside;
+    told.collected = neap_collect(2);
+}
+
+static void *blocks[BLOCKS_MOST];
+static int block_count;
+
+static bool grow(void)
+{
+    told.inside = true;
+    void *block = neap_alloc(BLOCK);
+    told.inside = false;
+    if (block != NULL)
+        blocks[block_count++] = block;
+    neap_safepoint();
+    return block != NULL;
+}
+
+/* A cache that gives half of what it has. */
+static void shrink(const struct neap_pressure *pressure, void *arg)
+{
+    (void)pressure;
+    (void)arg;
+    for (int half = block_count / 2; block_count > half;)
+        neap_free(blocks[--block_count]);
+}
+
+static void drop_all(void)
+{
+    while (block_count > 0)
+        neap_free(blocks[--block_count]);
+    (void)neap_trim();
+    neap_safepoint();
+    told.calls = told.refusals = 0;
+}
+
+static void told_once_per_step(void)
+{
+    while ((size_t)block_count * BLOCK < LIMIT / 2 && grow())
+        ;
+    is_int(told.calls, 0, "below the limit nobody is called");
+    while (told.calls == 0 && block_count < BLOCKS_MOST && grow())
+        ;
+    is_int(told.calls, 1, "beyond it somebody is");
+    ok(told.last.used_bytes > LIMIT, "with what is used");
+    is_int(told.last.soft_limit_bytes, LIMIT, "and the limit");
+    ok(!told.last.refused, "nothing has been refused");
+    ok(!told.nested, "not inside the allocation");
+    is_int(told.collected, NEAP_ESTATE, "it may not collect");
+    (void)grow();
+    is_int(told.calls, 1, "not again for a little more");
+    for (int i = 0; i < LIMIT / 16 / BLOCK + 2; i++)
+        (void)grow();
+    is_int(told.calls, 2, "but for a sixteenth more");
+    drop_all();
+    while (told.calls == 0 && block_count < BLOCKS_MOST && grow())
+        ;
+    ok((size_t)block_count * BLOCK < LIMIT + LIMIT / 16,
+       "after it has fallen below, the limit counts anew");
+    drop_all();
+}
+
+static void refused(void)
+{
+    while (block_count < BLOCKS_MOST && grow())
+        ;
+    ok(block_count < BLOCKS_MOST, "the hard limit refuses");
+    is_int(told.refusals, 1, "and that is told");
+    ok(told.last.refused, "by the last call");
+    drop_all();
+}
+
+static void cache_gives(void)
+{
+    is_int(neap_pressure_add_callback(shrink, NULL), NEAP_OK, "a cache that shrinks");
+    for (int i = 0; i < 4 * BLOCKS_MOST && block_count < BLOCKS_MOST; i++)
+        if (!grow())
+            break;
+    is_int(told.refusals, 0, "keeps the program from its hard limit");
+    ok(told.calls > 1, "again and again (%d)", told.calls);
+    neap_pressure_remove_callback(shrink, NULL);
+    drop_all();
+}
+
+/* Few objects that hold much. */
+static void external(void)
+{
+    struct large *holder = neap_new(large);
+    neap_external_bytes(holder, 2 * LIMIT);
+    neap_safepoint();
+    is_int(told.calls, 1, "what is held outside counts");
+    ok(told.last.used_bytes >= 2 * (uint64_t)LIMIT, "whole");
+    neap_external_bytes(holder, MIB / 2);
+    neap_safepoint();
+    is_int(told.calls, 1, "a little more of it is not told");
+    neap_external_bytes(holder, -2 * LIMIT - MIB / 2);
+    neap_release(holder);
+    drop_all();
+}
+
+/* Garbage that a collection frees before anybody has to be called. */
+static void collected_first(void)
+{
+    for (int i = 0; i < 20000; i++) {
+        struct large *large = neap_new(large);
+        neap_set(&large->self, large);
+        neap_release(large);
+    }
+    (void)neap_collect(2);
+    (void)neap_trim();
+    int before = told.calls;
+    neap_safepoint();
+    is_int(told.calls, before, "when there is room again nobody is called");
+    drop_all();
+}
+
+static void *allocate(void *arg)
+{
+    void **ret_block = arg;
+    *ret_block = neap_alloc(LIMIT + MIB);
+    return NULL;
+}
+
+static void by_a_stranger(void)
+{
+    pthread_t thread;
+    void *block = NULL;
+    if (pthread_create(&thread, NULL, allocate, &block) != 0 || neap_thread_join(thread, NULL) != 0)
+        bail("no thread");
+    ok(block != NULL, "a thread that is not attached takes it all");
+    neap_release(neap_new_array(large, 20)); /* a slow path */
+    neap_safepoint();
+    is_int(told.calls, 1, "who is attached is told");
+    neap_free(block);
+    drop_all();
+}
+
+static void many_callbacks(void)
+{
+    int added = 0;
+    while (added < 1000 && neap_pressure_add_callback(shrink, &blocks[added]) == NEAP_OK)
+        added++;
+    is_int(added, 63, "64 callbacks");
+    is_int(neap_pressure_add_callback(shrink, NULL), NEAP_ENOMEM, "and no more");
+    for (int i = 0; i < added; i++)
+        neap_pressure_remove_callback(shrink, &blocks[i]);
+    is_int(neap_pressure_add_callback(shrink, NULL), NEAP_OK, "removed ones make room");
+}
+
+int main(void)
+{
+    plan_lazy();
+    setenv("NEAP_OPTIONS", "heap_soft_limit=16m,heap_hard_limit=24m,helper=0,decay_ms=0", 1);
+    harness_begin();
+    is_int(neap_pressure_add_callback(note, NULL), NEAP_OK, "somebody asks");
+    told_once_per_step();
+    refused();
+    cache_gives();
+    external();
+    collected_first();
+    by_a_stranger();
+    many_callbacks();
+    return harness_end();
+}
