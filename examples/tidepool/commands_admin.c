@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * tidepool: commands that look inside: OBJECT, MEMORY, DEBUG, TIME, NEAP. */
+ * tidepool: commands that look inside: OBJECT, MEMORY, DEBUG, TIME. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "client.h"
@@ -211,54 +210,5 @@ static void debug_sleep(struct call *call)
 void command_debug(struct call *call)
 {
     static const struct subcommand subcommands[] = {{"sleep", 3, debug_sleep}};
-    CALL_SUBCOMMAND(call, subcommands);
-}
-
-/* ---- NEAP ---- */
-
-static void neap_gc(struct call *call)
-{
-    int64_t generation = 2;
-    if (call->count >= 3 && !call_integer_within(call, 2, 0, 2, &generation))
-        return;
-    reply_integer(call->reply, neap_collect((int)generation));
-}
-
-static void neap_statistics(struct call *call)
-{
-    char *text = NULL;
-    size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
-    int status = out == NULL ? NEAP_EIO : neap_stats_write_json(out);
-    if (out != NULL)
-        fclose(out);
-    if (status == NEAP_OK)
-        reply_verbatim(call->reply, (struct slice){text, length});
-    else
-        reply_error(call->reply, "ERR %s", neap_strerror(status));
-    free(text);
-}
-
-static void neap_help(struct call *call)
-{
-    static const char *const lines[] = {
-        "NEAP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "GC [<generation>]",
-        "    Collect generations 0 to <generation> (2); return how many objects were dead.",
-        "STATS",
-        "    Return neap's statistics as JSON.",
-        "HELP",
-        "    Print this help.",
-    };
-    CALL_HELP(call, lines);
-}
-
-void command_neap(struct call *call)
-{
-    static const struct subcommand subcommands[] = {
-        {"gc", -2, neap_gc},
-        {"help", 2, neap_help},
-        {"stats", 2, neap_statistics},
-    };
     CALL_SUBCOMMAND(call, subcommands);
 }

@@ -382,6 +382,8 @@ bool server_run(void (*started_all)(void))
     started_all();
     if (all) {
         printf("tidepool: listening on %s:%u\n", server.settings.bind, server.port);
+        if (server.monitor[0] != '\0')
+            printf("tidepool: monitor on %s\n", server.monitor);
         fflush(stdout);
     }
     loop_run(&server.loops[0]);

@@ -64,6 +64,7 @@ struct server {
     struct settings settings;        /* (c) */
     struct loop *loops;              /* (c) settings.threads of them */
     unsigned port;                   /* (c) the one in use */
+    char monitor[160];               /* (c) where the monitor serves, or "" */
     uint64_t started_ns;             /* (c) uv_hrtime at the start */
     _Atomic uint64_t next_client_id; /* relaxed: only to be unique */
     _Atomic uint64_t clients;  /* relaxed: of all loops; a limit that may be met late by a few */

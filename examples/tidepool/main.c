@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #include <neap/neap.h>
+#ifdef TIDEPOOL_MONITOR
+#    include <neap/monitor.h>
+#endif
 
 #include "command.h"
 #include "graveyard.h"
@@ -68,6 +71,44 @@ static void listen_to_signals(void)
     sigaction(SIGINT, &action, NULL);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
+
+/* ---- seeing inside ---- */
+
+static bool start_monitor(void)
+{
+    const char *address = server.settings.monitor;
+    if (address == NULL)
+        return true;
+#ifdef TIDEPOOL_MONITOR
+    if (neap_monitor_start(address) == NEAP_OK) {
+        neap_monitor_address(server.monitor, sizeof server.monitor);
+        return true;
+    }
+    fprintf(stderr, "tidepool: cannot start the monitor: %s\n", neap_monitor_error());
+#else
+    fprintf(stderr, "tidepool: --monitor %s: built without libneap-monitor\n", address);
+#endif
+    return false;
+}
+
+static void stop_watching(void)
+{
+#ifdef TIDEPOOL_MONITOR
+    neap_monitor_stop();
+#endif
+    (void)neap_timeline_stop(); /* of a client's, if there is one */
+}
+
+static bool start_watching(void)
+{
+    uint64_t bytes = server.settings.trace_bytes;
+    int status = bytes == 0 ? NEAP_OK : neap_trace_start(8, (size_t)bytes);
+    if (status != NEAP_OK)
+        fprintf(stderr, "tidepool: cannot trace allocations: %s\n", neap_strerror(status));
+    return status == NEAP_OK && start_monitor();
+}
+
+/* ---- the end ---- */
 
 static int write_report(const struct info_report *report, size_t leaked)
 {
@@ -130,9 +171,14 @@ int main(int count, char **argument)
         fprintf(stderr, "tidepool: cannot make the keyspace: %s\n", strerror(status));
         return EXIT_NOT_STARTED;
     }
-    if (!server_open())
+    if (!start_watching())
         return EXIT_NOT_STARTED;
+    if (!server_open()) {
+        stop_watching();
+        return EXIT_NOT_STARTED;
+    }
     bool ran = server_run(listen_to_signals);
+    stop_watching();
 
     struct info_report report = {.keys = 0};
     info_report_gather(&report);

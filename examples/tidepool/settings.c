@@ -28,6 +28,8 @@ static const char help[] =
     "  --max-request BYTES  one request; larger ones are cut off with an error (1gb)\n"
     "  --max-bulk BYTES     one argument of a request (512mb)\n"
     "  --max-reply BYTES    replies one client may have waiting; then it is cut off (1gb)\n"
+    "  --monitor ADDRESS    serve metrics and profiles over HTTP there, e.g. 127.0.0.1:9464\n"
+    "  --trace BYTES        remember where one in so many bytes is allocated (512kb; 0: nowhere)\n"
     "  --stats FILE         write final statistics there, as JSON\n"
     "  --version            print the version\n"
     "  --help               print this\n"
@@ -138,6 +140,7 @@ enum settings_result settings_parse(struct settings *settings, int count, char *
         .threads = threads,
         .clients_most = 10000,
         .reply_bytes = (uint64_t)1 << 30,
+        .trace_bytes = (uint64_t)512 << 10,
         .limits = RESP_LIMITS_DEFAULT,
     };
     uint64_t request_bytes = settings->limits.request_bytes;
@@ -153,6 +156,8 @@ enum settings_result settings_parse(struct settings *settings, int count, char *
         {"--unixsocket", FLAG_TEXT, &settings->socket_path, 0, 0},
         {"--requirepass", FLAG_TEXT, &settings->password, 0, 0},
         {"--maxmemory", FLAG_BYTES, &settings->memory_bytes, 0, (uint64_t)1 << 46},
+        {"--monitor", FLAG_TEXT, &settings->monitor, 0, 0},
+        {"--trace", FLAG_BYTES, &settings->trace_bytes, 0, (uint64_t)1 << 40},
         {"--stats", FLAG_TEXT, &settings->stats_path, 0, 0},
     };
     enum settings_result result = parse(flags, sizeof flags / sizeof flags[0], count, argument);

@@ -21,6 +21,8 @@ struct settings {
     unsigned clients_most;   /* connections at a time */
     uint64_t reply_bytes;    /* what one client may have waiting to be sent */
     const char *stats_path;  /* NULL: no report at the end */
+    const char *monitor;     /* NULL: none; else where it serves */
+    uint64_t trace_bytes;    /* one allocation in so many bytes is traced; 0: none */
     const char *socket_path; /* NULL: no unix socket */
     const char *password;    /* NULL: none is asked for */
     uint64_t

@@ -14,6 +14,7 @@ import time
 from tidepool_test import PATIENCE, diag, done, ok, same, skip, skip_all
 
 DEMO, BUILD = sys.argv[1], sys.argv[2]
+NEAP = os.path.join(os.path.dirname(DEMO), "..", "..", "tools", "neap")
 
 
 def start(work, *arguments, path=None):
@@ -51,6 +52,15 @@ def test_report(work):
         ok(wanted in text, "its report has \"%s\"" % wanted)
     if process.returncode != 0:
         diag(text)
+    for command, words in (("top profile.pb.gz", "in all"), ("leaks heap.heapsnapshot", "held from outside"),
+                           ("pauses timeline.json", "collect")):
+        name, file = command.split()
+        line = "neap %s %s" % (name, os.path.join(BUILD, "demo", file))
+        ended = subprocess.run([sys.executable, NEAP, *line.split()[1:]], capture_output=True, text=True,
+                               check=False)
+        ok(line in text and words in ended.stdout, "it says how to open %s, and that works" % file)
+        if words not in ended.stdout:
+            diag(ended.stdout + ended.stderr)
     left_nothing(work, process, "at its end")
 
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """tidepool from outside: pipelines, pieces, limits, slow and broken clients, flags, the end."""
+import gzip
+import http.client
+import json
 import os
 import signal
 import socket
@@ -10,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from tidepool_test import Client, Closed, Server, done, ok, request, same
+from tidepool_test import Client, Closed, Server, done, ok, request, same, skip
 
 PROGRAM = sys.argv[1]
 
@@ -362,7 +365,68 @@ def test_inside(server):
     ok(sleeper.ask("NEAP", "GC").startswith(b":"), "NEAP GC")
     ok(b"object_bytes" in sleeper.ask("NEAP", "STATS"), "NEAP STATS")
     sleeper.ask("FLUSHALL")
+    with tempfile.TemporaryDirectory(prefix="tidepool-test.") as work:
+        check_files(sleeper, work)
     for client in clients:
+        client.close()
+
+
+def check_files(client, work):
+    """NEAP SNAPSHOT, PPROF and TIMELINE."""
+    snapshot, profile, timeline = (os.path.join(work, name) for name in ("heap", "profile", "timeline"))
+    for i in range(300):
+        client.ask("SET", "large-%d" % i, "x" * 20000)
+    same(client.ask("NEAP", "TIMELINE", timeline), b"+OK\r\n", "NEAP TIMELINE begins")
+    ok(b"already" in client.ask("NEAP", "TIMELINE", timeline + "2"), "one at a time")
+    ok(not os.path.exists(timeline + "2"), "and leaves no second file")
+    client.ask("NEAP", "GC")
+    same(client.ask("NEAP", "TIMELINE"), b"+OK\r\n", "NEAP TIMELINE ends it")
+    ok(b"no timeline" in client.ask("NEAP", "TIMELINE"), "once")
+    with open(timeline, encoding="utf-8") as file:
+        names = {event["name"] for event in json.load(file)["traceEvents"]}
+    ok({"collection", "world stopped"} <= names, "it has the collection")
+    same(client.ask("NEAP", "SNAPSHOT", snapshot), b"+OK\r\n", "NEAP SNAPSHOT")
+    with open(snapshot, encoding="utf-8") as file:
+        ok("entry" in json.load(file)["strings"], "has the keyspace's types")
+    same(client.ask("NEAP", "PPROF", profile), b"+OK\r\n", "NEAP PPROF")
+    with gzip.open(profile) as file:
+        ok(b"examples/tidepool/" in file.read(), "has places in the server's source")
+    ok(b"File exists" in client.ask("NEAP", "SNAPSHOT", snapshot), "no file is written over")
+    ok(b"No such file" in client.ask("NEAP", "PPROF", work + "/none/x"), "nor a folder made")
+    for name in (b"", b"a\0b", b"x" * 5000):
+        ok(b"ERR no name" in client.ask("NEAP", "SNAPSHOT", name), "no name of a file: %.10r" % name)
+    ok(b"wrong number of arguments" in client.ask("NEAP", "TIMELINE", "a", "b"), "nor two")
+    same(sorted(os.listdir(work)), ["heap", "profile", "timeline"], "nothing else is left")
+    client.ask("FLUSHALL")
+
+
+def test_monitor():
+    """--monitor: the server's pages; --trace 0: no profile."""
+    ended = run_program("--port", "0", "--monitor", "nowhere")
+    if "built without" in ended.stderr:
+        skip("--monitor", "built without libneap-monitor")
+        return
+    ok(ended.returncode == 1 and "no address" in ended.stderr, "--monitor refuses what is no address")
+    with Server(PROGRAM, "--monitor", "127.0.0.1:0", "--trace", "0", check=False) as server:
+        line = server.process.stdout.readline()
+        if not line.startswith("tidepool: monitor on 127.0.0.1:"):
+            ok(False, "--monitor tells where: " + line)
+            return
+        client = server.connect()
+        for i in range(100):
+            client.ask("SET", "key-%d" % i, "value")
+        pages = http.client.HTTPConnection("127.0.0.1", int(line.rsplit(":", 1)[1]), timeout=60)
+        pages.request("GET", "/metrics")
+        text = pages.getresponse().read().decode()
+        objects = [float(row.split()[1]) for row in text.splitlines() if row.startswith("neap_heap_objects ")]
+        ok(objects and objects[0] >= 200, "--monitor serves the metrics")
+        pages.request("GET", "/debug/heapsnapshot")
+        ok(b'"entry"' in pages.getresponse().read(), "and heap snapshots")
+        ok(b"tracing is off" in client.ask("NEAP", "PPROF", "/tmp/none"), "--trace 0: NEAP PPROF has nothing")
+        ended = run_program("--port", "0", "--monitor", line.rsplit(" ", 1)[1].strip())
+        ok(ended.returncode == 1 and "cannot start the monitor" in ended.stderr and
+           "in use" in ended.stderr, "a port that is taken is refused")
+        pages.close()
         client.close()
 
 
@@ -444,6 +508,7 @@ test_client_limit()
 test_maxmemory()
 test_password()
 test_unix_socket()
+test_monitor()
 test_flags()
 test_end()
 done()
