@@ -68,6 +68,7 @@ struct np_heap_own {
     struct np_quarantine quarantine;   /* (o) */
     uint32_t until_sample;             /* (o) refills until np_sample_take is asked */
     int64_t large_blocks[2], large_bytes[2];  /* (o>) untyped, objects: made less freed, here */
+    int64_t large_slack;                      /* (o>) of these bytes, what nobody asked for */
     struct np_outgoing outgoing[NP_OUTGOING]; /* (o) */
     uint32_t outgoing_count;                  /* (o) parcels in outgoing */
     bool redistributing;                      /* (o) strays are being sent on */
@@ -113,7 +114,6 @@ static inline void np_credit_return(struct np_heap *heap, int64_t blocks)
 
 /* ---- heap.c ---- */
 
-void np_heap_each(void (*function)(struct np_heap *heap, void *arg), void *arg);
 /* Sets the pool's bit 0 and lists it when it has none. */
 void np_heap_mark_young(struct np_heap *heap, struct np_pool *pool);
 /* After blocks came back to a pool that the heap has: its list and state, or its end if it is

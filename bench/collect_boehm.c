@@ -5,7 +5,9 @@
  * reference is one that no variable holds. */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
+#define GC_THREADS /* declares registration; this file makes no thread */
 #include <gc.h>
 
 #include "bench/shim.h"
@@ -38,6 +40,36 @@ static inline struct node *node_side(const struct node *node, uint32_t side)
     return node->sides[side];
 }
 
+static inline void node_burden(struct node *node, uint32_t bytes)
+{
+    void *payload = GC_MALLOC_ATOMIC(bytes);
+    if (payload == NULL)
+        abort();
+    memset(payload, 1, bytes);
+    node->sides[1] = payload;
+}
+
+/* Threads that libgc has not made itself. The main thread is known already. */
+static __thread bool registered;
+
+static void peer_thread_begin(void)
+{
+    struct GC_stack_base base;
+    if (GC_thread_is_registered() || GC_get_stack_base(&base) != GC_SUCCESS)
+        return;
+    if (GC_register_my_thread(&base) != GC_SUCCESS)
+        abort();
+    registered = true;
+}
+
+static void peer_thread_end(void)
+{
+    if (registered)
+        (void)GC_unregister_my_thread();
+    registered = false;
+}
+
+#define PEER_THREADS    2
 #define node_drop(node) ((void)(node))
 #define peer_collect()  GC_gcollect()
 /* GC_disable would forbid GC_gcollect too, which the rows call: the collector stays as it is. */
@@ -56,6 +88,7 @@ static void peer_tell(struct bench_state *state)
 int main(int argc, char **argv)
 {
     GC_INIT();
+    GC_allow_register_threads();
     add_rows();
     return bench_main(argc, argv);
 }

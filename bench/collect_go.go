@@ -169,6 +169,36 @@ func trees(depth int) func(int, result) time.Duration {
 	}
 }
 
+// Two goroutines, each of which does the whole of it; time is what each sees.
+func twice(work func(int, result) time.Duration) func(int, result) time.Duration {
+	return func(rounds int, told result) time.Duration {
+		began := time.Now()
+		done := make(chan bool)
+		for i := 0; i < 2; i++ {
+			go func() {
+				work(rounds, result{})
+				done <- true
+			}()
+		}
+		<-done
+		<-done
+		return time.Since(began)
+	}
+}
+
+const chain = 1000000
+
+func bytesPerNode(_ int, told result) time.Duration {
+	before, began := memory("VmRSS:"), time.Now()
+	for i := 0; i < chain; i++ {
+		kept = &node{sides: [2]*node{kept}}
+	}
+	spent := time.Since(began)
+	told["rss_bytes"] = (memory("VmRSS:") - before) * 1024 / chain
+	kept = nil
+	return spent
+}
+
 func processorTime() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -224,6 +254,10 @@ func main() {
 		{"collect/rings/go", 10000000, true, rings},
 		{"collect/trees_14/go", treeNodes(14), true, trees(14)},
 		{"collect/trees_18/go", treeNodes(18), true, trees(18)},
+		{"collect/rings_2/go", 10000000, true, twice(rings)},
+		{"collect/trees_14_2/go", treeNodes(14), true, twice(trees(14))},
+		{"collect/trees_18_2/go", treeNodes(18), true, twice(trees(18))},
+		{"collect/bytes_1m/go", chain, true, bytesPerNode},
 	}
 	filter, least, list := ".", 0.1, false
 	for _, argument := range os.Args[1:] {

@@ -42,8 +42,10 @@ static void node_drop(struct node *node)
     }
 }
 
-#define peer_poll()      ((void)0)
-#define peer_tell(state) ((void)(state))
+#define peer_thread_begin() ((void)0)
+#define peer_thread_end()   ((void)0)
+#define peer_poll()         ((void)0)
+#define peer_tell(state)    ((void)(state))
 
 #include "bench/collect_rows.h"
 
@@ -66,22 +68,28 @@ static void run(struct bench_state *state, const void *arg)
     run_trees(state, &plan->depth);
 }
 
+static void add_tree(const char *row, struct plan *plan, int threads)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s/malloc_%s", row, plan->allocator->name);
+    bench_add(&(struct bench_case){.name = name,
+                                   .run = run,
+                                   .arg = plan,
+                                   .prepare = prepare,
+                                   .threads = threads,
+                                   .iterations = tree_nodes(plan->depth)});
+}
+
 int main(int argc, char **argv)
 {
-    static const char *const rows[] = {"collect/trees_14/malloc_", "collect/trees_18/malloc_"};
     static struct plan plans[2][BENCH_ALLOCATORS];
     bench_peers_prepare(argv);
-    for (int row = 0; row < 2; row++)
-        for (int p = 1; p < BENCH_ALLOCATORS; p++) {
-            char name[128];
+    for (int p = 1; p < BENCH_ALLOCATORS; p++) {
+        for (int row = 0; row < 2; row++)
             plans[row][p] = (struct plan){&bench_allocators[p], tree_depths[row]};
-            strcat(strcpy(name, rows[row]), bench_allocators[p].name);
-            bench_add(&(struct bench_case){.name = name,
-                                           .run = run,
-                                           .arg = &plans[row][p],
-                                           .prepare = prepare,
-                                           .iterations = tree_nodes(tree_depths[row])});
-        }
-    resident_at_start = bench_resident_kib();
+        add_tree("collect/trees_14", &plans[0][p], 1);
+        add_tree("collect/trees_18", &plans[1][p], 1);
+        add_tree("collect/trees_18_2", &plans[1][p], 2);
+    }
     return bench_main(argc, argv);
 }

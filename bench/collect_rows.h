@@ -6,43 +6,66 @@
  * Models, with nodes of two references and an int64 (24 bytes):
  *
  *   random_1m, _10m       a collection of a live graph whose nodes lie at random: a tree over a
- * random permutation, whose leaves point to random nodes. Nothing is garbage. sequential_1m, _10m
- * the same where node i points to i + 1 and i + 2: the order of memory. rings                 rings
- * of 10 nodes, made and dropped; the collector starts by itself. trees_14, _18         the
- * benchmarks game's binary trees: short-lived trees beside a long-lived one. There are no cycles:
- * counting frees all of it at once, tracers wait for a collection.
+ *                         random permutation, whose leaves point to random nodes; no garbage
+ *   sequential_1m, _10m   the same where node i points to i + 1 and i + 2: the order of memory
+ *   young_10k, _10m       a collection of the youngest generation, 700 new nodes, beside so many
+ *                         old ones
+ *   rings, rings_2        rings of 10 nodes, made and dropped, by one thread and by two; the
+ *                         collector starts by itself
+ *   stress_C_E_L          after Tim Peters: cycles of C nodes, each node with a payload of E bytes,
+ *                         made and dropped beside L nodes that stay
+ *   trees_14, _18, _18_2  the benchmarks game's binary trees: short-lived trees beside a long-lived
+ *                         one, by one thread and by two. There are no cycles: counting frees all of
+ *                         it at once, tracers wait for a collection
+ *   bytes_1m              a million nodes in a chain, no collection under way: memory
  *
  * Peers: Boehm's libgc and CPython's C API (a C type with tp_traverse) in programs of their own,
- * and for trees malloc and free with each allocator. One thread mutates. Each program runs with its
- * peer's defaults: libgc marks with a thread per processor.
+ * and for trees malloc and free with each allocator. Each program runs with its peer's defaults:
+ * libgc marks with a thread per processor. CPython has one thread.
  *
- * Leaves out: several mutators, big objects, finalizers, weak references, heaps bigger than 10
- * million objects.
+ * Leaves out: big objects, finalizers, weak references, heaps bigger than 10 million objects.
  *
  * Reading: time is nanoseconds per object (collected over, made and dropped). cpu is the mutator's.
  * longest_us of rings: the longest 100 rings. stopped_us: the longest stop where the peer tells it.
- * peak_rss_kib: as in alloc.c.
+ * young_us: the mean of one young collection, from call to return; young_p99_us. rss_bytes:
+ * resident memory per node. peak_rss_kib: of memory beyond what was resident when the row began.
  *
  * The rows are written once and compiled per peer. The including file defines, before the include:
  *
- *     PEER_NAME, PEER_ATTACHED  no PEER_NAME: only run_trees is wanted
- *     struct node               with `value` readable
- *     node_new(left, right)     a node, one reference; takes the caller's references over
- *     node_link(node, side, to) side 0 or 1 becomes a reference to `to`, counted beside the
- * caller's node_side(node, side)     borrowed node_drop(node)           the caller's reference ends
- *     peer_collect(), peer_automatic(on), peer_poll(), peer_tell(state),
- * peer_storage(bytes) (storage that the peer's collector sees),
- * peer_storage_free(storage) */
+ *   PEER_NAME, PEER_ATTACHED      no PEER_NAME: only run_trees is wanted
+ *   struct node                   with `value` readable
+ *   node_new(left, right)         a node, one reference; takes the caller's references over
+ *   node_link(node, side, to)     side 0 or 1 becomes a reference to `to`, counted beside the
+ *                                 caller's
+ *   node_burden(node, bytes)      side 1 becomes the only reference to a written payload
+ *   node_side(node, side)         borrowed
+ *   node_drop(node)               the caller's reference ends
+ *   peer_collect(), peer_automatic(on), peer_poll(), peer_tell(state)
+ *   peer_collect_young()          a macro, where the peer has generations
+ *   peer_thread_begin(), peer_thread_end()    around what a thread does
+ *   PEER_THREADS                  how many mutators the peer can have
+ *   peer_storage(bytes), peer_storage_free(storage)    storage that the peer's collector sees */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/measure.h"
 #include "bench/shim.h"
 
 static uint64_t resident_at_start; /* KiB */
 
+/* Every peer's runtime has started by then. */
+static void begin_row(const struct bench_state *state)
+{
+    if (bench_thread(state) == 0 && resident_at_start == 0) /* a row may run several times */
+        resident_at_start = bench_resident_kib();
+}
+
 static void tell_memory(struct bench_state *state)
 {
+    if (bench_thread(state) > 0)
+        return;
     bench_counter(state, "peak_rss_kib", (double)(bench_peak_kib() - resident_at_start), BENCH_SUM);
 }
 
@@ -92,6 +115,7 @@ static struct node *make_graph(const struct graph *graph)
 static void run_collection(struct bench_state *state, const void *arg)
 {
     const struct graph *graph = arg;
+    begin_row(state);
     peer_automatic(false);
     struct node *volatile root = make_graph(graph);
     peer_collect(); /* what was young is old, what the building left is gone */
@@ -127,9 +151,10 @@ static void make_ring(void)
 
 static void run_rings(struct bench_state *state, const void *unused)
 {
-    static struct bench_histogram chunks;
+    struct bench_histogram chunks = {0};
     (void)unused;
-    chunks = (struct bench_histogram){0};
+    begin_row(state);
+    peer_thread_begin();
     while (bench_keep_running(state, (int64_t)CHUNK * RING)) {
         uint64_t before = bench_now_ns();
         for (int i = 0; i < CHUNK; i++)
@@ -137,10 +162,127 @@ static void run_rings(struct bench_state *state, const void *unused)
         peer_poll();
         bench_histogram_add(&chunks, bench_now_ns() - before);
     }
-    bench_counter(state, "longest_us", (double)chunks.maximum * 1e-3, BENCH_SUM);
-    bench_counter(state, "p999_us", (double)bench_histogram_at(&chunks, 0.999) * 1e-3, BENCH_SUM);
+    bench_counter(state, "longest_us", (double)chunks.maximum * 1e-3, BENCH_MEAN);
+    bench_counter(state, "p999_us", (double)bench_histogram_at(&chunks, 0.999) * 1e-3, BENCH_MEAN);
+    if (bench_thread(state) == 0)
+        peer_tell(state);
+    tell_memory(state);
+    peer_thread_end();
+}
+
+/* ---- young collections ---- */
+
+#    ifdef peer_collect_young
+
+enum { YOUNG = 700 };
+
+/* New nodes, each referring to the one before it and to an old one. */
+static struct node *make_young(struct node *old)
+{
+    struct node *last = NULL;
+    for (int i = 0; i < YOUNG; i++) {
+        last = node_new(last, NULL);
+        node_link(last, 1, old);
+    }
+    return last;
+}
+
+static void run_young(struct bench_state *state, const void *arg)
+{
+    static struct bench_histogram times;
+    const struct graph *graph = arg;
+    times = (struct bench_histogram){0};
+    begin_row(state);
+    peer_automatic(false);
+    struct node *volatile root = make_graph(graph);
+    peer_collect(); /* three times: old by then with every peer */
+    peer_collect();
+    peer_collect();
+    while (bench_keep_running(state, YOUNG)) {
+        struct node *young = make_young(root);
+        uint64_t before = bench_now_ns();
+        peer_collect_young();
+        bench_histogram_add(&times, bench_now_ns() - before);
+        node_drop(young);
+    }
+    bench_counter(state, "young_us", (double)times.total / (double)times.count * 1e-3, BENCH_SUM);
+    bench_counter(state, "young_p99_us", (double)bench_histogram_at(&times, 0.99) * 1e-3,
+                  BENCH_SUM);
     peer_tell(state);
     tell_memory(state);
+    node_drop(root);
+    peer_collect();
+    peer_automatic(true);
+}
+
+#    endif
+
+/* ---- stress ---- */
+
+struct stress {
+    uint32_t cycle, extra_bytes, live, nodes;
+};
+
+static struct node *make_cycle(const struct stress *stress)
+{
+    struct node *first = node_new(NULL, NULL), *last = first;
+    if (stress->extra_bytes > 0)
+        node_burden(first, stress->extra_bytes);
+    for (uint32_t i = 1; i < stress->cycle; i++) {
+        struct node *fresh = node_new(NULL, NULL);
+        if (stress->extra_bytes > 0)
+            node_burden(fresh, stress->extra_bytes);
+        node_link(last, 0, fresh);
+        if (last != first)
+            node_drop(last);
+        last = fresh;
+    }
+    node_link(last, 0, first);
+    if (last != first)
+        node_drop(last);
+    return first;
+}
+
+static void run_stress(struct bench_state *state, const void *arg)
+{
+    const struct stress *stress = arg;
+    begin_row(state);
+    struct node **live = peer_storage((stress->live + 1) * sizeof *live);
+    if (live == NULL)
+        abort();
+    for (uint32_t i = 0; i < stress->live; i++)
+        live[i] = node_new(NULL, NULL);
+    while (bench_keep_running(state, stress->cycle)) {
+        node_drop(make_cycle(stress));
+        peer_poll();
+    }
+    peer_tell(state);
+    tell_memory(state);
+    for (uint32_t i = 0; i < stress->live; i++)
+        node_drop(live[i]);
+    peer_storage_free(live);
+}
+
+/* ---- memory ---- */
+
+enum { CHAIN = 1000000 };
+
+static void tell_bytes(struct bench_state *state, uint64_t kib_before)
+{
+    double bytes = (double)(bench_resident_kib() - kib_before) * 1024;
+    bench_counter(state, "rss_bytes", bytes / CHAIN, BENCH_SUM);
+}
+
+static void run_bytes(struct bench_state *state, const void *unused)
+{
+    (void)unused;
+    uint64_t before = bench_resident_kib();
+    struct node *volatile chain = NULL;
+    while (bench_keep_running(state, CHAIN))
+        for (int i = 0; i < CHAIN; i++)
+            chain = node_new(chain, NULL);
+    tell_bytes(state, before);
+    node_drop(chain);
 }
 
 #endif
@@ -184,6 +326,8 @@ static int64_t tree_nodes(int depth)
 static void run_trees(struct bench_state *state, const void *arg)
 {
     int depth = *(const int *)arg;
+    begin_row(state);
+    peer_thread_begin();
     while (bench_keep_running(state, tree_nodes(depth))) {
         int64_t made = use_tree(depth + 1);
         struct node *volatile long_lived = make_tree(depth);
@@ -196,13 +340,60 @@ static void run_trees(struct bench_state *state, const void *arg)
         if (made != tree_nodes(depth))
             bench_skip(state, "the trees have the wrong number of nodes");
     }
-    peer_tell(state);
+    if (bench_thread(state) == 0)
+        peer_tell(state);
     tell_memory(state);
+    peer_thread_end();
 }
 
 static const int tree_depths[] = {14, 18};
 
 #ifdef PEER_NAME
+
+static void add_graphs(const struct graph *graphs, size_t count,
+                       void (*run)(struct bench_state *state, const void *arg))
+{
+    for (size_t i = 0; i < count; i++)
+        bench_add(&(struct bench_case){
+            .name = graphs[i].name, .run = run, .arg = &graphs[i], .attached = PEER_ATTACHED});
+}
+
+/* name_2: two threads, each of which does the whole of it. */
+static void add_threaded(const char *row, int64_t iterations, const void *arg,
+                         void (*run)(struct bench_state *state, const void *arg))
+{
+    char name[96];
+    for (int threads = 1; threads <= PEER_THREADS; threads++) {
+        snprintf(name, sizeof name, "%s%s/" PEER_NAME, row, threads == 1 ? "" : "_2");
+        bench_add(&(struct bench_case){.name = name,
+                                       .run = run,
+                                       .arg = arg,
+                                       .threads = threads,
+                                       .attached = PEER_ATTACHED,
+                                       .iterations = iterations});
+    }
+}
+
+static void add_stress(void)
+{
+    static const struct stress stresses[] = {
+        {2, 0, 0, 2000000},      {2, 1000, 0, 500000},     {2, 0, 100000, 2000000},
+        {100, 0, 0, 2000000},    {100, 1000, 0, 500000},   {100, 1000, 100000, 500000},
+        {10000, 0, 0, 2000000},  {10000, 1000, 0, 500000}, {10000, 0, 100000, 2000000},
+        {100000, 0, 0, 2000000},
+    };
+    for (size_t i = 0; i < sizeof stresses / sizeof stresses[0]; i++) {
+        const struct stress *stress = &stresses[i];
+        char name[96];
+        snprintf(name, sizeof name, "collect/stress_%u_%u_%uk/" PEER_NAME, stress->cycle,
+                 stress->extra_bytes, stress->live / 1000);
+        bench_add(&(struct bench_case){.name = name,
+                                       .run = run_stress,
+                                       .arg = stress,
+                                       .attached = PEER_ATTACHED,
+                                       .iterations = stress->nodes});
+    }
+}
 
 static void add_rows(void)
 {
@@ -212,24 +403,23 @@ static void add_rows(void)
         {"collect/random_10m/" PEER_NAME, 10000000, true},
         {"collect/sequential_10m/" PEER_NAME, 10000000, false},
     };
-    for (size_t i = 0; i < sizeof graphs / sizeof graphs[0]; i++)
-        bench_add(&(struct bench_case){.name = graphs[i].name,
-                                       .run = run_collection,
-                                       .arg = &graphs[i],
-                                       .attached = PEER_ATTACHED});
-    bench_add(&(struct bench_case){.name = "collect/rings/" PEER_NAME,
-                                   .run = run_rings,
-                                   .attached = PEER_ATTACHED,
-                                   .iterations = 10000000});
-    static const char *const names[] = {"collect/trees_14/" PEER_NAME,
-                                        "collect/trees_18/" PEER_NAME};
+    add_graphs(graphs, sizeof graphs / sizeof graphs[0], run_collection);
+#    ifdef peer_collect_young
+    static const struct graph old[] = {
+        {"collect/young_10k/" PEER_NAME, 10000, false},
+        {"collect/young_10m/" PEER_NAME, 10000000, false},
+    };
+    add_graphs(old, sizeof old / sizeof old[0], run_young);
+#    endif
+    add_threaded("collect/rings", 10000000, NULL, run_rings);
+    add_stress();
+    static const char *const names[] = {"collect/trees_14", "collect/trees_18"};
     for (int i = 0; i < 2; i++)
-        bench_add(&(struct bench_case){.name = names[i],
-                                       .run = run_trees,
-                                       .arg = &tree_depths[i],
-                                       .attached = PEER_ATTACHED,
-                                       .iterations = tree_nodes(tree_depths[i])});
-    resident_at_start = bench_resident_kib();
+        add_threaded(names[i], tree_nodes(tree_depths[i]), &tree_depths[i], run_trees);
+    bench_add(&(struct bench_case){.name = "collect/bytes_1m/" PEER_NAME,
+                                   .run = run_bytes,
+                                   .attached = PEER_ATTACHED,
+                                   .iterations = CHAIN});
 }
 
 #endif

@@ -40,6 +40,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "base/perturb.h"
+#include "base/probe.h"
 #include "collector/audit.h"
 #include "collector/collect.h"
 #include "collector/confined.h"
@@ -86,7 +87,6 @@ int np_collector_init(void)
     np_report_init();
     if (np_side_init() == 0 && np_universe_init() == 0 && np_plan_init() == 0 &&
         np_trace_init(STACK_ENTRIES) == 0 && np_scan_init() == 0 && np_known_init() == 0) {
-        np_count_init();
         return 0;
     }
     np_collector_fini();
@@ -168,8 +168,6 @@ static uint64_t collect_stopped(int generation, struct np_findings *ret_findings
         np_verify_end_stopped();
     np_phases_lap(phases, NEAP_GC_PHASE_TRACE);
     bool save_all = (neap_gc_get_debug() & NEAP_GC_DEBUG_SAVEALL) != 0;
-    if (ret_tally->lost)
-        garbage = 0;
     np_garbage_part_stopped(garbage, ret_tally->unusual, save_all, ret_findings);
     np_phases_lap(phases, NEAP_GC_PHASE_PART);
     np_universe_promote_stopped();
@@ -187,11 +185,12 @@ static uint64_t last_stopped_ns(void)
 static void collect_locked(int generation, unsigned rounds, struct np_findings *ret_findings,
                            struct neap_gc_event *ret_event, struct np_phases *phases)
 {
+    NP_PROBE(gc__start, generation, rounds);
     np_phases_skip(phases);
     struct np_pacing_outcome outcome = {.generation = generation, .start_ns = phases->lap_ns};
     struct np_tally tally;
     if (generation == 2)
-        (void)np_crew_gather();
+        np_count_prepare(np_crew_gather());
     handshake(rounds);
     np_phases_lap(phases, NEAP_GC_PHASE_HANDSHAKE);
     np_world_stop(NP_STOP_COLLECT);
@@ -200,6 +199,7 @@ static void collect_locked(int generation, unsigned rounds, struct np_findings *
     np_world_start();
     np_perturb(resumed);
     outcome.stopped_ns = last_stopped_ns();
+    np_count_clear();
     np_side_clear();
     if (np_unlikely(np_options.audit_visit))
         np_audit_tell();

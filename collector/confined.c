@@ -353,10 +353,12 @@ static int64_t blocks_at_hand(const struct np_heap *heap)
     return blocks;
 }
 
-/* Blocks looked at for nothing are looked at again next time: as many objects are made first. */
-static void plan_next(struct confined *table)
+/* Blocks looked at for nothing are looked at again next time: as many objects are made first. Free
+ * ones at hand, a word each, are none of these. */
+static void plan_next(struct confined *table, const struct np_heap *heap)
 {
-    int64_t in_vain = (int64_t)(table->looked_at - table->member_count) * AGAIN_SHARE;
+    int64_t in_vain = (int64_t)(table->looked_at - table->member_count) - blocks_at_hand(heap);
+    in_vain *= AGAIN_SHARE;
     int64_t least = np_pacing_threshold_young() / 2; /* well before everybody's would be due */
     table->fresh = 0;
     table->fresh_due = in_vain > least ? in_vain : least;
@@ -389,7 +391,7 @@ void np_confined_collect(struct np_heap *heap, int64_t made)
     np_plan_update();
     if (!look(table, heap))
         return;
-    plan_next(table);
+    plan_next(table, heap);
     if (table->member_count == 0)
         return;
     verify(table);

@@ -3,10 +3,10 @@
  * One pass over the pools of the universe in the order of memory. The target of a reference is
  * never touched: its address gives its side word (side.h).
  *
- * With several workers each has rows of its own, dealt out in blocks, and only the owner of a row
- * writes its words: no instruction is locked. A reference into another worker's rows goes into a
- * buffer for that worker. Work proceeds in rounds: everybody counts pools until a buffer has
- * filled, all meet, everybody subtracts what the others have found for it, all meet again. */
+ * With several workers each subtracts in a table of side words of its own: no instruction is
+ * locked, no line is written by two. Pools are dealt out by a cursor, in the order of memory. Then
+ * all meet, and the tables are added up, again in the order of memory: a word is a sum, so it does
+ * not matter in which table a reference was subtracted. */
 #include "collector/count.h"
 
 #include "base/os.h"
@@ -44,11 +44,8 @@ bool np_count_needs_user(const struct neap_header *header, const struct neap_typ
 /* ---- workers ---- */
 
 enum {
-    ROWS_PER_BLOCK = 64, /* dealt to workers in turn: 1 MiB of heap */
-    ROUND_EDGES =
-        1 << 16, /* references in a buffer that end a round: 256 KiB, it stays in the cache */
-    PARALLEL_ROWS = 1024,  /* 16 MiB of heap: below, waking a crew takes longer than counting */
-    BUFFER_EDGES = 1 << 26 /* of reserved memory; one object can overrun a round by so much */
+    ROWS_AT_ONCE = 64,   /* taken from the cursor: 1 MiB of heap */
+    PARALLEL_ROWS = 1024 /* 16 MiB of heap: below, waking a crew takes longer than counting */
 };
 
 /* PART: some pools are covered. WHOLE: all. SHARED: all, by several workers. */
@@ -64,55 +61,40 @@ struct far {
     uint32_t nobodys_word; /* what an empty place of the ring leads to; never read */
 };
 
-/* References from one worker's rows into another's, as indices of side words. */
-struct buffer {
-    uint32_t *edges;
-    size_t count;
-};
-
 struct counting {
     struct neap_visitor visitor; /* first: visits hand it back */
     struct np_side_view view;
     struct np_tally tally;
     enum mode mode;
-    unsigned most;    /* generations 0 .. most are examined */
-    unsigned index;   /* this worker */
-    unsigned workers; /* a power of two */
-    bool more; /* has not come to the end of its rows; read by the others between two meetings */
-    bool lost; /* a buffer overran: the sums are too high, nothing may be condemned */
-    struct far far;                      /* of unusual objects */
-    struct buffer buffers[NP_CREW_MOST]; /* for worker i */
+    unsigned most;         /* generations 0 .. most are examined */
+    const uint32_t *marks; /* SHARED: the table that says what is known to live */
+    struct far far;        /* of unusual objects */
 } __attribute__((aligned(NP_CACHE_LINE)));
 
 static struct counting countings[NP_CREW_MOST]; /* (s) one per worker */
-static uint32_t *buffer_memory;                 /* reserved */
-static size_t buffer_bytes;
+static uint32_t *tables[NP_CREW_MOST];          /* (s) per worker: reserved, zero */
+static uint32_t used_rows;                      /* (s) of the tables, by the last count */
+static uint32_t next_row, next_sum;             /* (x) the cursors of counting and adding up */
 
-void np_count_init(void)
+void np_count_prepare(unsigned workers)
 {
-    size_t page = np_os_page_bytes(), each = BUFFER_EDGES * sizeof(uint32_t);
-    buffer_bytes = (each * NP_CREW_MOST * NP_CREW_MOST + page - 1) & ~(page - 1);
-    buffer_memory = np_os_reserve(buffer_bytes, 1); /* without it one worker counts */
+    if (workers == 1)
+        return;
+    for (unsigned i = 0; i < workers; i++)
+        if (tables[i] == NULL)
+            tables[i] = np_os_reserve(np_side.words_bytes, NP_SIDE_ALIGNMENT);
 }
 
 void np_count_fini(void)
 {
-    if (buffer_memory != NULL)
-        np_os_unreserve(buffer_memory, buffer_bytes);
-    buffer_memory = NULL;
+    for (unsigned i = 0; i < NP_CREW_MOST; i++) {
+        if (tables[i] != NULL)
+            np_os_unreserve(tables[i], np_side.words_bytes);
+        tables[i] = NULL;
+    }
 }
 
 /* ---- one reference ---- */
-
-static np_noinline void subtract_elsewhere(struct counting *counting, uint32_t word_index)
-{
-    struct buffer *buffer =
-        &counting->buffers[word_index / (NP_SIDE_ROW * ROWS_PER_BLOCK) & (counting->workers - 1)];
-    if (np_likely(buffer->count < BUFFER_EDGES))
-        buffer->edges[buffer->count++] = word_index;
-    else
-        counting->lost = true;
-}
 
 static inline void begin_far(struct far *far)
 {
@@ -150,8 +132,7 @@ static inline __attribute__((always_inline)) void lower(struct far *far, uint32_
 }
 
 /* own: the word of the object whose slot it is. */
-static inline __attribute__((always_inline)) void subtract(struct counting *counting,
-                                                           const struct np_side_view *view,
+static inline __attribute__((always_inline)) void subtract(const struct np_side_view *view,
                                                            void **slot, const uint32_t *own,
                                                            struct far *far, enum mode mode)
 {
@@ -166,11 +147,7 @@ static inline __attribute__((always_inline)) void subtract(struct counting *coun
             (void)np_fetch_add_relaxed(np_side_word_of_large(view, header), (uint32_t)-NP_SIDE_ONE);
             return;
         }
-        uint32_t index = (uint32_t)(NP_SIDE_ROW + offset / NP_OBJECT_MIN);
-        if ((index / (NP_SIDE_ROW * ROWS_PER_BLOCK) & (counting->workers - 1)) == counting->index)
-            lower(far, &view->words[index], own);
-        else
-            subtract_elsewhere(counting, index);
+        lower(far, &view->words[NP_SIDE_ROW + offset / NP_OBJECT_MIN], own);
         return;
     }
     uint32_t *word = np_side_word_in(view, header, mode == WHOLE);
@@ -183,13 +160,12 @@ static inline __attribute__((always_inline)) void subtract(struct counting *coun
 static void count_slot(struct neap_visitor *visitor, void **slot)
 {
     struct counting *counting = (struct counting *)(void *)visitor;
-    subtract(counting, &counting->view, slot, NULL, &counting->far, counting->mode);
+    subtract(&counting->view, slot, NULL, &counting->far, counting->mode);
 }
 
 /* ---- one object ---- */
 
-/* Of the generations at hand, tracked, and out of the ordinary in some way. A large object's word
- * may be lowered by other workers at the same time. */
+/* Of the generations at hand, tracked, and out of the ordinary in some way. */
 static np_noinline void count_unusual(struct neap_header *header, uint32_t *word,
                                       struct counting *counting)
 {
@@ -204,8 +180,7 @@ static np_noinline void count_unusual(struct neap_header *header, uint32_t *word
             return;
         }
     }
-    /* relaxed: a sum */
-    (void)np_fetch_add_relaxed(word, (uint32_t)count * NP_SIDE_ONE + NP_SIDE_MEMBER);
+    *word += (uint32_t)count * NP_SIDE_ONE + NP_SIDE_MEMBER;
     counting->tally.members++;
     counting->tally.unusual |= np_count_needs_user(header, type) || np_count_may_be_stuck(type);
     np_visit_object(header, type, &counting->visitor, count_slot);
@@ -220,6 +195,15 @@ static np_noinline void count_unusual(struct neap_header *header, uint32_t *word
 /* Counts that need no further thought. */
 enum { SMALL_COUNT = 1 << 24 };
 
+/* The object of this word is reachable from what is immortal. */
+static inline bool is_known(const struct counting *counting, const struct np_side_view *view,
+                            const uint32_t *word, enum mode mode)
+{
+    if (mode == SHARED)
+        word = counting->marks + (word - view->words);
+    return (np_load_relaxed(word) & NP_SIDE_MARKED) != 0; /* relaxed: nobody writes the bit now */
+}
+
 /* Whatever is looked at goes up one generation; garbage is told so when it is condemned. Returns
  * the bit of its generation afterwards. */
 static inline __attribute__((always_inline)) unsigned
@@ -230,7 +214,7 @@ count_object(struct neap_header *header, uint64_t word0, uint64_t word1, uint32_
     unsigned generation = GC_OF(word0) & NP_GC_GENERATION;
     if (np_unlikely(GC_OF(word0) & NP_GC_FROZEN))
         return NP_POOL_FROZEN;
-    if (generation > most || np_unlikely(np_load_relaxed(word) & NP_SIDE_MARKED))
+    if (generation > most || np_unlikely(is_known(counting, view, word, mode)))
         return 1u << generation;
     if (generation < 2) {
         tally->promoted += generation == 1 && (GC_OF(word0) & NP_GC_TRACKED);
@@ -256,8 +240,7 @@ count_object(struct neap_header *header, uint64_t word0, uint64_t word1, uint32_
     if (np_unlikely(plan->may_need_user))
         tally->unusual |= np_count_needs_user(header, np_type_at(header->type));
     for (unsigned i = 0; i < plan->count; i++)
-        subtract(counting, view, (void **)(void *)((char *)header + plan->offset[i]), word, far,
-                 mode);
+        subtract(view, (void **)(void *)((char *)header + plan->offset[i]), word, far, mode);
     return 1u << generation;
 }
 
@@ -294,8 +277,9 @@ count_pool(uint32_t row, struct counting *counting, enum mode mode)
     bool all_old = mode != PART && pool->generations == 1 << 2;
     for (unsigned i = pool->carved; i > 0; i--, block += block_bytes) {
         struct neap_header *header = (struct neap_header *)(void *)block;
-        uint32_t *word = np_side_word_in_row(row, (uintptr_t)block);
-        if (all_old && (*word & NP_SIDE_MARKED)) { /* known to live: its header is not touched */
+        uint32_t *word = np_side_word_among(view.words, row, (uintptr_t)block);
+        if (all_old &&
+            is_known(counting, &view, word, mode)) { /* known to live: its header is not touched */
             tally.alive++;
             tally.known++;
             generations |= 1 << 2;
@@ -317,6 +301,7 @@ count_pool(uint32_t row, struct counting *counting, enum mode mode)
     add_tally(&counting->tally, &tally);
 }
 
+/* One worker does it, before the others begin: only they lower these words without owning them. */
 static void count_large(struct neap_header *header, struct counting *counting)
 {
     uint64_t word0 = np_load_relaxed((np_word *)header); /* relaxed, both: as in count_pool */
@@ -327,7 +312,8 @@ static void count_large(struct neap_header *header, struct counting *counting)
     struct far far;
     begin_far(&far);
     (void)count_object(header, word0, word1, &np_large_of(header)->counter, counting,
-                       &counting->view, &counting->tally, counting->most, counting->mode, &far);
+                       &counting->view, &counting->tally, counting->most,
+                       counting->mode == PART ? PART : WHOLE, &far);
     end_far(&far);
 }
 
@@ -346,7 +332,6 @@ static void begin(struct counting *counting, enum mode mode)
     counting->tally = (struct np_tally){0};
     counting->mode = mode;
     counting->most = (unsigned)np_universe.generation;
-    counting->lost = false;
     begin_far(&counting->far);
 }
 
@@ -366,75 +351,67 @@ static void count_alone(struct counting *counting)
 
 /* ---- several workers ---- */
 
-static bool is_full(const struct counting *counting)
+/* What is known to live is marked in np_side's own table, which nobody writes then; else it is the
+ * first worker's. */
+static void share_out(unsigned workers)
 {
-    bool full = false;
-    for (unsigned i = 0; i < counting->workers; i++)
-        full |= counting->buffers[i].count >= ROUND_EDGES;
-    return full;
-}
-
-/* The next row of the worker's own, from *row on; false: there is none. Blocks of rows belong to
- * workers in turn. */
-static bool own_row(const struct counting *counting, uint32_t *row)
-{
-    while ((*row / ROWS_PER_BLOCK & (counting->workers - 1)) != counting->index)
-        *row = (*row / ROWS_PER_BLOCK + 1) * ROWS_PER_BLOCK;
-    return *row <= np_side.row_count;
-}
-
-static void take_from(struct buffer *buffer)
-{
-    uint32_t *words = np_side.words;
-    const uint32_t *edges = buffer->edges;
-    size_t count = buffer->count, i = 0;
-    for (; i + FAR < count; i++) {
-        __builtin_prefetch(&words[edges[i + FAR]], 1);
-        words[edges[i]] -= NP_SIDE_ONE;
+    bool known = np_known_count() > 0;
+    for (unsigned i = 0; i < workers; i++) {
+        struct counting *counting = &countings[i];
+        begin(counting, SHARED);
+        if (i > 0 || known) {
+            counting->view.words = tables[i];
+            np_side_prefer_huge(tables[i]);
+        }
+        counting->marks = known ? np_side.words : counting->view.words;
     }
-    for (; i < count; i++)
-        words[edges[i]] -= NP_SIDE_ONE;
-    buffer->count = 0;
+    next_row = next_sum = 1;
 }
 
-static bool anybody_has_more(unsigned workers)
+/* Rows of one turn; false: there are no more. */
+static bool take_rows(uint32_t *cursor, uint32_t *ret_first, uint32_t *ret_end)
 {
-    bool more = false;
-    for (unsigned i = 0; i < workers; i++)
-        more |= countings[i].more;
-    return more;
+    /* relaxed: every row is somebody's, no matter whose */
+    uint32_t first = np_fetch_add_relaxed(cursor, (uint32_t)ROWS_AT_ONCE);
+    uint32_t end = np_side.row_count + 1;
+    *ret_first = first;
+    *ret_end = end - first > ROWS_AT_ONCE ? first + ROWS_AT_ONCE : end;
+    return first < end;
+}
+
+static void add_up(uint32_t first, uint32_t end, unsigned workers)
+{
+    size_t start = (size_t)first * NP_SIDE_ROW, stop = (size_t)end * NP_SIDE_ROW;
+    uint32_t *sums = np_side.words;
+    for (unsigned i = 0; i < workers; i++) {
+        const uint32_t *part = countings[i].view.words;
+        if (part == sums)
+            continue;
+        for (size_t word = start; word < stop; word++)
+            sums[word] += part[word];
+    }
 }
 
 static void count_together(unsigned index, void *arg)
 {
-    struct counting *counting = &countings[index];
-    (void)arg;
-    begin(counting, SHARED);
-    counting->index = index;
-    if (index == 0)
-        count_all_large(counting);
-    uint32_t row = 1;
-    bool again;
-    do {
-        for (; (counting->more = own_row(counting, &row)) && !is_full(counting); row++)
+    unsigned workers = *(const unsigned *)arg;
+    uint32_t first, end;
+    while (take_rows(&next_row, &first, &end))
+        for (uint32_t row = first; row < end; row++)
             if (np_universe_has(np_side.pools[row]))
-                count_pool(row, counting, SHARED);
-        np_crew_barrier();
-        for (unsigned i = 0; i < counting->workers; i++)
-            take_from(&countings[i].buffers[index]);
-        again = anybody_has_more(counting->workers);
-        np_crew_barrier();
-    } while (again);
+                count_pool(row, &countings[index], SHARED);
+    np_crew_barrier();
+    while (take_rows(&next_sum, &first, &end))
+        add_up(first, end, workers);
 }
 
-static void share_out(unsigned workers)
+static bool can_share(unsigned workers)
 {
-    for (unsigned i = 0; i < workers; i++) {
-        countings[i].workers = workers;
-        for (unsigned k = 0; k < workers; k++)
-            countings[i].buffers[k] =
-                (struct buffer){buffer_memory + (size_t)(i * NP_CREW_MOST + k) * BUFFER_EDGES, 0};
-    }
+    bool can = workers > 1 && np_side.whole && np_side.row_count >= PARALLEL_ROWS &&
+               np_side.row_count < UINT32_MAX - NP_CREW_MOST * ROWS_AT_ONCE;
+    for (unsigned i = 0; i < workers && can; i++)
+        can = tables[i] != NULL;
+    return can;
 }
 
 void np_count_stopped(struct np_tally *ret_tally)
@@ -442,16 +419,24 @@ void np_count_stopped(struct np_tally *ret_tally)
     unsigned workers = np_crew_size();
     np_plan_update();
     *ret_tally = (struct np_tally){0};
-    if (workers == 1 || !np_side.whole || np_side.row_count < PARALLEL_ROWS ||
-        np_side.row_count >= UINT32_MAX / NP_SIDE_ROW || buffer_memory == NULL) {
+    if (!can_share(workers)) {
         count_alone(&countings[0]);
         *ret_tally = countings[0].tally;
         return;
     }
     share_out(workers);
-    np_crew_run(workers, count_together, NULL);
-    for (unsigned i = 0; i < workers; i++) {
+    count_all_large(&countings[0]);
+    np_crew_run(workers, count_together, &workers);
+    for (unsigned i = 0; i < workers; i++)
         add_tally(ret_tally, &countings[i].tally);
-        ret_tally->lost |= countings[i].lost;
-    }
+    used_rows = np_side.row_count;
+}
+
+void np_count_clear(void)
+{
+    if (used_rows > 0)
+        for (unsigned i = 0; i < NP_CREW_MOST; i++)
+            if (tables[i] != NULL)
+                np_os_give_back(tables[i], np_side_bytes(used_rows));
+    used_rows = 0;
 }

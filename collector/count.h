@@ -16,16 +16,18 @@ struct np_tally {
     uint64_t promoted; /* of these, moved into generation 2 */
     uint64_t alive;    /* all objects seen in its pools, of any generation */
     uint64_t known;    /* of these, passed over: reachable from immortal objects */
-    bool lost;         /* some reference was not subtracted: nothing is to be condemned */
     bool unusual; /* some member may need the program's code, a grace period, or may be stuck */
 };
 
-void np_count_init(void);
+/* Reserves what several workers need; without it one counts. Not while the world is stopped. */
+void np_count_prepare(unsigned workers);
 void np_count_fini(void);
 
 /* Sets the side words of all members, moves every object of the universe's generations up by one,
  * tracked or not, and gives every pool its new generation bits. */
 void np_count_stopped(struct np_tally *ret_tally);
+/* Gives back what several workers used. The world may run. */
+void np_count_clear(void);
 
 /* Count of an object as its header says it in a stopped world; false: immortal, deferred or stuck,
  * so the count says nothing and the object is held from outside. */

@@ -10,6 +10,7 @@
 #include "base/plant.h"
 #include "collector/count.h"
 #include "collector/events.h"
+#include "collector/plan.h"
 #include "collector/saved.h"
 #include "collector/trace.h"
 #include "collector/universe.h"
@@ -350,6 +351,43 @@ static inline void release_leaving(struct neap_visitor *visitor, void **slot)
         np_release(header, ((struct leaving *)(void *)visitor)->manner);
 }
 
+/* What members refer to, while its header comes into the cache: which of them are members it alone
+ * says. Each is held by the member's reference until its turn. */
+enum { SOON = 32 };
+struct leaving_soon {
+    struct leaving leaving; /* first: visits hand it back */
+    struct neap_header *soon[SOON];
+    unsigned next;
+};
+
+static inline void release_if_leaving(struct neap_header *header, enum np_manner manner)
+{
+    /* relaxed: as in release_leaving */
+    if (header != NULL && !(np_load_relaxed(&header->gc) & NP_GC_CONDEMNED))
+        np_release(header, manner);
+}
+
+static inline void release_leaving_soon(struct neap_visitor *visitor, void **slot)
+{
+    struct leaving_soon *all = (struct leaving_soon *)(void *)visitor;
+    void *child = np_load_relaxed(slot); /* relaxed: the set is ours alone */
+    if (child == NULL)
+        return;
+    struct neap_header *header = neap_header_of(child);
+    struct neap_header **place = &all->soon[all->next++ % SOON];
+    __builtin_prefetch(header, 1);
+    release_if_leaving(*place, all->leaving.manner);
+    *place = header;
+}
+
+static void release_rest(struct leaving_soon *all)
+{
+    for (unsigned i = 0; i < SOON; i++) {
+        release_if_leaving(all->soon[i], all->leaving.manner);
+        all->soon[i] = NULL;
+    }
+}
+
 static void release_children(struct neap_header *header, struct leaving *leaving)
 {
     const struct np_piecemeal *piecemeal = np_piecemeal_of(type_of(header));
@@ -374,7 +412,7 @@ static void poll(size_t done)
 
 void np_garbage_free_plain(struct neap_header *plain, enum np_manner manner)
 {
-    struct leaving leaving = {{release_leaving}, manner};
+    struct leaving_soon leaving = {{{release_leaving_soon}, manner}, {NULL}, 0};
     size_t done = 0;
     np_tls.dying++;
     for (struct neap_header *header = plain; header != NULL; header = next_of(header)) {
@@ -382,10 +420,14 @@ void np_garbage_free_plain(struct neap_header *plain, enum np_manner manner)
         np_events_print_object(header, true);
         if (type->dispose != NULL) /* the runtime's own: see np_count_needs_user */
             type->dispose(np_object_of(header));
-        release_children(header, &leaving);
+        if (np_piecemeal_of(type) != NULL)
+            release_children(header, &leaving.leaving);
+        else
+            np_plan_visit(header, &leaving.leaving.visitor, release_leaving_soon);
         finish_ephemerons(header, manner);
         poll(++done);
     }
+    release_rest(&leaving);
     for (struct neap_header *header = plain; header != NULL;) {
         struct neap_header *next = next_of(header);
         np_object_free(header);

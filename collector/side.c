@@ -15,8 +15,7 @@ enum { KEPT_ROWS = 512 };
 /* From here on (64 MiB of heap) rows are worth huge pages: references lead to them in any order. */
 enum { HUGE_ROWS = 1024 };
 
-#define WORDS_ALIGNMENT ((size_t)2 << 20)
-#define ROW_BYTES       (NP_SIDE_ROW * sizeof(uint32_t))
+#define ROW_BYTES (NP_SIDE_ROW * sizeof(uint32_t))
 
 struct np_side np_side;
 
@@ -35,7 +34,7 @@ static bool reserve(size_t rows)
     np_side.words_bytes = whole_pages((rows + 1) * ROW_BYTES);
     np_side.rows = np_os_reserve(np_side.rows_bytes, 1);
     np_side.pools = np_os_reserve(np_side.pools_bytes, 1);
-    np_side.words = np_os_reserve(np_side.words_bytes, WORDS_ALIGNMENT);
+    np_side.words = np_os_reserve(np_side.words_bytes, NP_SIDE_ALIGNMENT);
     if (np_side.rows != NULL && np_side.pools != NULL && np_side.words != NULL)
         return true;
     np_side_fini();
@@ -83,9 +82,19 @@ bool np_side_cover_whole(uint32_t count)
     }
     np_side.row_count = count;
     np_side.whole = true;
-    if (count > HUGE_ROWS)
-        np_os_prefer_huge(np_side.words, (count + 1) * ROW_BYTES);
+    np_side_prefer_huge(np_side.words);
     return true;
+}
+
+size_t np_side_bytes(uint32_t rows)
+{
+    return whole_pages(((size_t)rows + 1) * ROW_BYTES);
+}
+
+void np_side_prefer_huge(uint32_t *words)
+{
+    if (np_side.row_count > HUGE_ROWS)
+        np_os_prefer_huge(words, np_side_bytes(np_side.row_count));
 }
 
 void np_side_clear(void)

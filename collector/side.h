@@ -66,11 +66,21 @@ bool np_side_cover_whole(uint32_t count);
  * wants. The world may run. */
 void np_side_clear(void);
 
-/* The word of a covered pool's block. */
+/* Of other tables laid out like np_side.words: whole pages that hold rows 0 .. rows, and huge ones
+ * where they are worth it. */
+#define NP_SIDE_ALIGNMENT ((size_t)2 << 20)
+size_t np_side_bytes(uint32_t rows);
+void np_side_prefer_huge(uint32_t *words);
+
+/* The word of a covered pool's block; among words that are laid out like np_side.words. */
+static inline uint32_t *np_side_word_among(uint32_t *words, uint32_t row, uintptr_t block_address)
+{
+    return &words[(size_t)row * NP_SIDE_ROW + (block_address / NP_OBJECT_MIN) % NP_SIDE_ROW];
+}
+
 static inline uint32_t *np_side_word_in_row(uint32_t row, uintptr_t block_address)
 {
-    return &np_side
-                .words[(size_t)row * NP_SIDE_ROW + (block_address / NP_OBJECT_MIN) % NP_SIDE_ROW];
+    return np_side_word_among(np_side.words, row, block_address);
 }
 
 /* What finding a word needs, in one place for inner loops. */

@@ -78,6 +78,18 @@ breaks("check-docs", "a link to a heading that is not there", "README.md",
        append("\n[x](#gone)\n"), "#gone")
 breaks("check-docs", "a quotation that differs from its file", "README.md",
        append("\n<!-- from: run -->\n```sh\nno such line\n```\n"), "does not stand in run")
+breaks("check-docs", "code in a document that nobody runs", "docs/tutorial.md",
+       append("\n```c\nneap_new(x);\n```\n"), "code that no test runs")
+breaks("check-docs", "a language that no test knows", "docs/tutorial.md",
+       append("\n```perl\nprint;\n```\n"), "a block of perl")
+breaks("check-docs", "a command of ./run that is gone", "docs/guides.md",
+       append("\n```sh\n./run brew\n```\n"), "no command brew")
+breaks("check-docs", "a command of tools/neap that is gone", "docs/guides.md",
+       replace("tools/neap top", "tools/neap bottom"), "no command bottom")
+breaks("check-docs", "a name that the code does not have", "docs/tour.md",
+       replace("`np_heap_take`", "`np_heap_took`"), "np_heap_took is no name")
+breaks("check-docs", "a file that is gone", "docs/tour.md",
+       replace("`runtime/object.c`", "`runtime/objects.c`"), "no file runtime/objects.c")
 breaks("check-docs", "a header's example that no test runs", "include/neap/slot.h",
        replace("neap_clear(&list->head);", "neap_clear(&list->tail);"), "slot.h: the example's")
 breaks("check-docs", "a document that no index names", "docs/orphan.md", append("# x\n"),

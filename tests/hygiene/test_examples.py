@@ -35,7 +35,7 @@ for path in sorted(documents):
             INCLUDE, source, "-o", program, "-L" + BUILD, "-lneap", "-Wl,-rpath," + BUILD,
             "-pthread"])
         if ok(status == 0, f"{what}: compiles", output):
-            status, output = run([program], timeout=60)
+            status, output = run([program], timeout=60, cwd=scratch)
             ok(status == 0, f"{what}: runs", f"status {status}\n{output}")
 ok(programs > 0, "README.md shows a program")
 done()

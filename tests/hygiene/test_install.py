@@ -92,6 +92,11 @@ if os.path.exists(os.path.join(BUILD, "monitor", "libneap-monitor.so")):
 else:
     ok("monitor.h" not in found, "no header of a library that is not built", sorted(found))
 
+commands = [path for name, path in found.items() if name.endswith("-gdb.py")]
+ok(len(commands) == 1 and "gdb/auto-load" in commands[0] and
+   os.path.exists(os.path.join(root, commands[0].split("gdb/auto-load/")[1][:-len("-gdb.py")])),
+   "gdb's commands are installed where gdb looks for the library's", commands)
+
 main_c, main_cc, type_c = write("main.c", PROGRAM), write("main.cc", PROGRAM), write("type.c", TYPE)
 library = os.path.dirname(found.get("libneap.so", ""))
 
