@@ -58,7 +58,7 @@ static uint64_t resident_at_start; /* KiB */
 /* Every peer's runtime has started by then. */
 static void begin_row(const struct bench_state *state)
 {
-    if (bench_thread(state) == 0)
+    if (bench_thread(state) == 0 && resident_at_start == 0) /* a row may run several times */
         resident_at_start = bench_resident_kib();
 }
 

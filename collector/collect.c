@@ -40,6 +40,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "base/perturb.h"
+#include "base/probe.h"
 #include "collector/audit.h"
 #include "collector/collect.h"
 #include "collector/confined.h"
@@ -184,6 +185,7 @@ static uint64_t last_stopped_ns(void)
 static void collect_locked(int generation, unsigned rounds, struct np_findings *ret_findings,
                            struct neap_gc_event *ret_event, struct np_phases *phases)
 {
+    NP_PROBE(gc__start, generation, rounds);
     np_phases_skip(phases);
     struct np_pacing_outcome outcome = {.generation = generation, .start_ns = phases->lap_ns};
     struct np_tally tally;

@@ -8,6 +8,7 @@
 
 #include "base/event.h"
 #include "base/os.h"
+#include "base/probe.h"
 #include "collector/confined.h"
 #include "collector/histogram.h"
 
@@ -38,6 +39,7 @@ void np_report_init(void)
 
 void np_report_collection(const struct neap_gc_event *event)
 {
+    NP_PROBE(gc__done, event->generation, event->collected);
     if (np_event_is_wanted())
         np_event_tell(NP_EVENT_COLLECTION, np_os_now_ns() - event->total_ns, 0,
                       (uint32_t)event->generation, 0);

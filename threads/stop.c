@@ -21,6 +21,7 @@
 #include "base/event.h"
 #include "base/os.h"
 #include "base/perturb.h"
+#include "base/probe.h"
 #include "threads/blocking.h"
 #include "threads/clock.h"
 #include "threads/stop_stats.h"
@@ -140,6 +141,7 @@ void np_world_stop(enum np_stop_cause cause)
     await_all();
     np_store_relaxed(&world.owner, &np_tls); /* relaxed: only compared, by its writer */
     world.stopped_ns = np_os_now_ns();
+    NP_PROBE(world__stop, (unsigned)cause, world.stopped_ns - world.asked_ns);
 }
 
 /* One count less; returns the word before. */
@@ -173,6 +175,7 @@ void np_world_start(void)
         .stopped_ns = np_os_now_ns() - world.stopped_ns,
     };
     np_stop_stats_note(world.cause, &times);
+    NP_PROBE(world__start, (unsigned)world.cause, times.stopped_ns);
     np_event_tell(NP_EVENT_TO_SAFEPOINT, world.asked_ns, world.stopped_ns, 0, world.serial);
     np_event_tell(NP_EVENT_WORLD, world.stopped_ns, world.stopped_ns + times.stopped_ns,
                   world.cause, world.serial);

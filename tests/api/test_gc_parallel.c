@@ -119,6 +119,27 @@ static void wide_array(void)
     is_int(neap_collect(2), NODES + 1, "until it is garbage with everything");
 }
 
+/* Two rings behind an immortal array, old: several workers pass over what they know to live. */
+static void behind_an_immortal(void)
+{
+    enum { HALF = NODES / 2 };
+    struct wide *root = neap_new_extra(wide, NODES * sizeof(struct node *));
+    for (uint32_t i = 0; i < NODES; i++)
+        root->items[i] = neap_new(node); /* not shared yet */
+    for (uint32_t i = 0; i < NODES; i++)
+        neap_set(&root->items[i]->a, root->items[(i + 1) % HALF + (i < HALF ? 0 : HALF)]);
+    neap_immortalize(root);
+    for (int i = 0; i < 3; i++)
+        is_int(neap_collect(2), 0, "what an immortal object reaches lives");
+    for (uint32_t i = 0; i < HALF; i++)
+        neap_clear(&root->items[i]);
+    is_int(neap_collect(2), HALF, "until it lets go of it");
+    is_int(neap_collect(2), 0, "the rest still lives");
+    for (uint32_t i = HALF; i < NODES; i++)
+        neap_clear(&root->items[i]);
+    is_int(neap_collect(2), HALF, "and goes too");
+}
+
 int main(void)
 {
     plan_lazy();
@@ -131,5 +152,6 @@ int main(void)
     build(&random);
     (void)neap_collect(2);
     wide_array();
+    behind_an_immortal();
     return harness_end();
 }

@@ -7,9 +7,21 @@ import os
 import re
 import shutil
 
-from tap import BUILD, CC, CXX, SOURCE, WARNINGS, done, ok, public_headers, run, scratch, skip, succeeds
+from tap import (BUILD, CC, CXX, SOURCE, WARNINGS, done, ok, public_headers, run, scratch, skip,
+                 succeeds, write)
 
 CONSUMERS = os.path.join(SOURCE, "tests/consumers")
+MONITORED = """
+#include <neap/monitor.h>
+#include <neap/neap.h>
+int main(void)
+{
+    if (neap_init(NULL) != NEAP_OK || neap_monitor_start("127.0.0.1:0") != NEAP_OK)
+        return 1;
+    neap_monitor_stop();
+    return neap_shutdown(NULL) == 0 ? 0 : 2;
+}
+"""
 root = os.path.join(scratch, "root")
 succeeds(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root],
          "meson install into DESTDIR")
@@ -22,6 +34,16 @@ for name in ("neap.pc", "libneap.so", "libneap.so.0", "libneap.a", "neapConfig.c
     ok(name in found, f"{name} is installed", sorted(found))
 left_out = {name for name in public_headers() if name not in found}
 ok(left_out <= {"monitor.h"}, "the headers are installed", left_out)  # its library is optional
+if os.path.exists(os.path.join(BUILD, "monitor", "libneap-monitor.so")):
+    for name in ("neap-monitor.pc", "libneap-monitor.so.0", "monitor.h"):
+        ok(name in found, f"{name} is installed", sorted(found))
+else:
+    ok("monitor.h" not in found, "no header of a library that is not built", sorted(found))
+
+commands = [path for name, path in found.items() if name.endswith("-gdb.py")]
+ok(len(commands) == 1 and "gdb/auto-load" in commands[0] and
+   os.path.exists(os.path.join(root, commands[0].split("gdb/auto-load/")[1][:-len("-gdb.py")])),
+   "gdb's commands are installed where gdb looks for the library's", commands)
 library = os.path.dirname(found.get("libneap.so", ""))
 
 # ---- the command and the manual ----
@@ -86,6 +108,14 @@ if shutil.which("pkg-config") and "neap.pc" in found:
     uninstalled = {"PKG_CONFIG_PATH": os.path.join(BUILD, "meson-uninstalled")}
     consume("from the build tree, shared", uninstalled, False, {"LD_LIBRARY_PATH": BUILD})
     consume("from the build tree, static", uninstalled, True, {})
+    if "neap-monitor.pc" in found:
+        flags = run(["pkg-config", "--cflags", "--libs", "neap-monitor"],
+                    env={**os.environ, **installed})[1].split()
+        program = os.path.join(scratch, "monitored")
+        monitored = write("monitored.c", MONITORED)
+        output = run(CC + ["-std=gnu11", monitored, "-o", program] + WARNINGS + flags)[1]
+        status, more = run([program], env={**os.environ, "LD_LIBRARY_PATH": library})
+        ok(status == 0, "a program with the installed monitor runs", output + more)
 
 # ---- CMake: the installation as it lies there, which is not where it was made for ----
 
