@@ -70,7 +70,7 @@ struct np_heap *np_heap_acquire(uint16_t id)
             /* [MM-heap-1] release: the heap is made before it can be found by others */
             np_store_release(&heaps[id], heap);
             if (id > heap_high)
-                np_store_relaxed(&heap_high, id); /* relaxed: a bound for statistics */
+                np_store_relaxed(&heap_high, id); /* relaxed: a bound; a new heap is empty */
         }
         pthread_mutex_unlock(&lock);
     }

@@ -78,6 +78,9 @@ void np_alloc_after_fork(void);
 struct np_heap *np_heap_acquire(uint16_t id);
 /* The heap of slot id, or NULL when there never was one. Any thread. */
 struct np_heap *np_heap_at(uint16_t id);
+/* Every heap that was ever made, the shared one first: also those whose slots this runtime has not
+ * used yet. */
+void np_heap_each(void (*function)(struct np_heap *heap, void *arg), void *arg);
 /* The thread leaves: flushes magazines and outgoing chains, abandons pools for adoption. */
 void np_heap_abandon(struct np_heap *heap);
 /* Poll, entering a blocking region: sends outgoing chains, takes in `remote`. */

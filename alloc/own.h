@@ -113,7 +113,6 @@ static inline void np_credit_return(struct np_heap *heap, int64_t blocks)
 
 /* ---- heap.c ---- */
 
-void np_heap_each(void (*function)(struct np_heap *heap, void *arg), void *arg);
 /* Sets the pool's bit 0 and lists it when it has none. */
 void np_heap_mark_young(struct np_heap *heap, struct np_pool *pool);
 /* After blocks came back to a pool that the heap has: its list and state, or its end if it is

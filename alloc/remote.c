@@ -183,7 +183,10 @@ static void arrive(struct np_heap *heap, struct np_pool *pool, void *block)
     if (NP_GUARD)
         np_guard_arrive(pool, block);
     if (np_size_classes[pool->class_index].is_tracked) {
-        np_heap_mark_young(heap, pool);
+        /* The shared heap hands out no objects: who adopts the pool marks it, and the list is
+         * written by threads that a stop finds stopped. */
+        if (heap->id != 0)
+            np_heap_mark_young(heap, pool);
         heap->credit--; /* in circulation again; who freed it has the credit */
     }
     np_heap_recycle(heap, pool, block);

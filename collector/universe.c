@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * Pools by list: young ones through the heaps, middle ones from the array that the last promotion
- * wrote. A pool may have been emptied, reused or become young since then: the array says where to
- * look, the headers say what is there. */
+ * wrote. Heaps outlive the runtime's end and come back with the slots of the next one, one by one,
+ * so all are looked at and not those of this runtime's slots alone: a pool whose bit is cleared
+ * must leave the list that has it. A pool may have been emptied, reused or become young since then:
+ * the array says where to look, the headers say what is there. */
 #include "collector/universe.h"
 
 #include "alloc/heap.h"
 #include "base/os.h"
 #include "runtime/ephemeron.h"
-#include "threads/thread.h"
 
 /* More large objects than this (each over 512 bytes) stay unexamined. */
 #define LARGE_LIMIT ((size_t)1 << 27)
@@ -71,22 +72,11 @@ static void cover(uint32_t pool_index)
         (void)np_side_cover(pool_index);
 }
 
-static struct np_heap *heap_at(uint32_t slot)
+static void cover_young(struct np_heap *heap, void *unused)
 {
-    return np_thread_at((uint16_t)slot)->heap;
-}
-
-static void cover_young(void)
-{
-    uint32_t high = np_thread_high();
-    for (uint32_t slot = 1; slot <= high; slot++) {
-        struct np_heap *heap = heap_at(slot);
-        if (heap == NULL)
-            continue;
-        for (uint32_t link = heap->young_head; link != 0;
-             link = np_region.pools[link - 1].young_next)
-            cover(link - 1);
-    }
+    (void)unused;
+    for (uint32_t link = heap->young_head; link != 0; link = np_region.pools[link - 1].young_next)
+        cover(link - 1);
 }
 
 static void cover_middle(void)
@@ -136,7 +126,7 @@ void np_universe_gather_stopped(int generation)
     if (generation == 2) {
         cover_all();
     } else {
-        cover_young();
+        np_heap_each(cover_young, NULL);
         if (generation == 1)
             cover_middle();
     }
@@ -147,21 +137,16 @@ void np_universe_gather_stopped(int generation)
 
 /* What is not covered (a pool that is empty now, or holds untyped blocks) stays listed: alloc goes
  * by bit 0 of its generations, which only a collection that looks inside may clear. */
-static void forget_young(void)
+static void forget_young(struct np_heap *heap, void *unused)
 {
-    uint32_t high = np_thread_high();
-    for (uint32_t slot = 1; slot <= high; slot++) {
-        struct np_heap *heap = heap_at(slot);
-        if (heap == NULL)
-            continue;
-        uint32_t *link = &heap->young_head;
-        while (*link != 0) {
-            struct np_pool *pool = &np_region.pools[*link - 1];
-            if (np_universe_has(*link - 1))
-                *link = pool->young_next;
-            else
-                link = &pool->young_next;
-        }
+    (void)unused;
+    uint32_t *link = &heap->young_head;
+    while (*link != 0) {
+        struct np_pool *pool = &np_region.pools[*link - 1];
+        if (np_universe_has(*link - 1))
+            *link = pool->young_next;
+        else
+            link = &pool->young_next;
     }
 }
 
@@ -184,7 +169,7 @@ static void list_middle(uint32_t pool_index)
  * where it is found as well as anywhere. */
 static void list_young(struct np_pool *pool, uint32_t pool_index)
 {
-    struct np_heap *heap = pool->owner != 0 ? heap_at(pool->owner) : np_tls.heap;
+    struct np_heap *heap = pool->owner != 0 ? np_heap_at(pool->owner) : np_tls.heap;
     pool->young_next = heap->young_head;
     heap->young_head = pool_index + 1;
 }
@@ -207,7 +192,7 @@ void np_universe_promote_stopped(void)
 {
     if (np_universe.generation > 0)
         forget_middle();
-    forget_young();
+    np_heap_each(forget_young, NULL);
     for (uint32_t row = 1; row <= np_side.row_count; row++) {
         uint32_t pool_index = np_side.pools[row];
         struct np_pool *pool = &np_region.pools[pool_index];
