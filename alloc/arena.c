@@ -23,6 +23,7 @@
 #include "base/plant.h"
 
 enum { BUCKETS = NP_ARENA_POOLS + 1, BUCKET_WORDS = (BUCKETS + 63) / 64 };
+enum { BITS_BYTES = NP_ARENA_POOLS * NP_POOL_WORDS * sizeof(uint64_t) }; /* of an arena */
 
 static struct {
     struct np_arena *arenas;             /* (c) one per arena of the region */
@@ -232,6 +233,7 @@ static struct np_arena *choose_arena(void)
     bucket_insert(arena);
     space.counts.returned += NP_ARENA_POOLS;
     space.counts.arenas++;
+    space.counts.metadata_bytes += NP_ARENA_POOLS * sizeof(struct np_pool) + BITS_BYTES;
     return arena;
 }
 
@@ -241,6 +243,23 @@ static int lowest_bit(const uint64_t *words)
         if (words[i] != 0)
             return (int)(i * 64) + __builtin_ctzll(words[i]);
     return -1;
+}
+
+static uint64_t *bits_of(const struct np_arena *arena)
+{
+    return np_region.free_bits + (size_t)(arena - space.arenas) * NP_ARENA_POOLS * NP_POOL_WORDS;
+}
+
+/* Of 24 KiB of metadata 16: after a burst of gigabytes most of what would stay. Pools are given
+ * new bits with their next owner. Under the lock: a few pages. */
+static void give_back_bits(struct np_arena *arena)
+{
+    size_t page_mask = np_os_page_bytes() - 1;
+    if (arena->has_no_bits || (((uintptr_t)bits_of(arena) | BITS_BYTES) & page_mask) != 0)
+        return;
+    np_os_give_back(bits_of(arena), BITS_BYTES);
+    arena->has_no_bits = true;
+    space.counts.metadata_bytes -= BITS_BYTES;
 }
 
 static struct np_pool *take_from(struct np_arena *arena)
@@ -261,6 +280,10 @@ static struct np_pool *take_from(struct np_arena *arena)
                  (size_t)(arena - space.arenas));
         arena->returned[bit / 64] &= ~((uint64_t)1 << bit % 64);
         space.counts.returned--;
+    }
+    if (arena->has_no_bits) {
+        arena->has_no_bits = false;
+        space.counts.metadata_bytes += BITS_BYTES;
     }
     set_used(arena, arena->used + 1u);
     uint32_t index = (uint32_t)(arena - space.arenas) * NP_ARENA_POOLS + (uint32_t)bit;
@@ -340,6 +363,11 @@ void np_arena_count(struct np_arena_counts *ret_counts)
 
 /* ---- giving back: decay.c ---- */
 
+uint64_t np_arena_idle_bytes_locked(void)
+{
+    return space.counts.resident * NP_POOL_BYTES;
+}
+
 struct np_arena *np_arena_idle_first(void)
 {
     return idle.first != 0 ? arena_at(idle.first) : NULL;
@@ -370,4 +398,6 @@ void np_arena_attach_returned_locked(struct np_arena *arena, const uint64_t *bit
         arena->returned[i] |= bits[i];
     set_used(arena, arena->used - count);
     space.counts.returned += count;
+    if (arena->used == 0)
+        give_back_bits(arena);
 }

@@ -35,13 +35,21 @@ bool np_arena_has_waiting(void);
 /* Pools whose grace period has passed become ready. */
 void np_arena_sweep(void);
 
-/* Gives back arenas that nothing was freed in since before_ns (UINT64_MAX: all). Returns bytes;
- * *ret_oldest_ns the oldest change that is left, UINT64_MAX: none. */
-size_t np_arena_release(uint64_t before_ns, uint64_t *ret_oldest_ns);
+/* Which idle pools go back to the system, those that have been idle for longest first. */
+struct np_arena_limits {
+    uint64_t before_ns;  /* all that became idle by then */
+    uint64_t keep_bytes; /* and of the others what is more than this */
+    uint64_t most_bytes; /* but no more than this, about, in one call */
+};
+/* Bytes given back. *ret_oldest_ns: since when the oldest that is left is idle, or UINT64_MAX. */
+size_t np_arena_release(const struct np_arena_limits *limits, uint64_t *ret_oldest_ns);
+/* All of them. */
+extern const struct np_arena_limits np_arena_all;
 
 struct np_arena_counts {
     uint64_t used, waiting, resident, returned; /* pools */
     uint64_t arenas;                            /* ever touched */
+    uint64_t metadata_bytes;                    /* of touched arenas' pools */
 };
 void np_arena_count(struct np_arena_counts *ret_counts);
 

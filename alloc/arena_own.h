@@ -15,8 +15,10 @@ struct np_arena {
     uint32_t idle_next, idle_prev;     /* (L) the idle list */
     uint16_t used;                     /* (L) pools in neither bitmap */
     bool is_idle;                      /* (L) on the idle list: has a resident free pool */
+    bool has_no_bits;                  /* (L) unused, and its bitmaps are given back as well */
 };
 
+uint64_t np_arena_idle_bytes_locked(void); /* resident */
 /* The arena with resident free pools that has not changed for longest, or NULL. */
 struct np_arena *np_arena_idle_first(void);
 char *np_arena_memory(const struct np_arena *arena);
@@ -24,7 +26,7 @@ char *np_arena_memory(const struct np_arena *arena);
 /* Takes an arena's idle pools out of use, as if they were used; the bits say which. Returns how
  * many. */
 unsigned np_arena_detach_idle_locked(struct np_arena *arena, uint64_t *ret_bits);
-/* They have been given back. */
+/* They have been given back; the bitmaps of an arena that is unused now go too. */
 void np_arena_attach_returned_locked(struct np_arena *arena, const uint64_t *bits, unsigned count);
 
 #endif

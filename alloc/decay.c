@@ -29,12 +29,21 @@ static void give_back_runs(char *memory, const uint64_t *bits)
     }
 }
 
-size_t np_arena_release(uint64_t before_ns, uint64_t *ret_oldest_ns)
+const struct np_arena_limits np_arena_all = {UINT64_MAX, 0, UINT64_MAX};
+
+static bool is_to_go(const struct np_arena *arena, const struct np_arena_limits *limits)
+{
+    return arena->changed_ns <= limits->before_ns ||
+           np_arena_idle_bytes_locked() > limits->keep_bytes;
+}
+
+size_t np_arena_release(const struct np_arena_limits *limits, uint64_t *ret_oldest_ns)
 {
     size_t released = 0;
     np_arena_lock();
     struct np_arena *arena;
-    while ((arena = np_arena_idle_first()) != NULL && arena->changed_ns <= before_ns) {
+    while ((arena = np_arena_idle_first()) != NULL && released < limits->most_bytes &&
+           is_to_go(arena, limits)) {
         uint64_t bits[NP_ARENA_WORDS];
         unsigned count = np_arena_detach_idle_locked(arena, bits);
         char *memory = np_arena_memory(arena);
@@ -64,7 +73,7 @@ bool np_commit_hard(size_t bytes)
         np_large_cache_flush(np_tls.heap);
     np_large_reclaim();
     np_arena_sweep();
-    np_arena_release(UINT64_MAX, &unused);
+    np_arena_release(&np_arena_all, &unused);
     return np_commit(bytes);
 }
 
@@ -117,7 +126,7 @@ uint64_t np_alloc_trim(void)
     np_large_reclaim();
     np_arena_sweep();
     np_backend_trim();
-    return np_arena_release(UINT64_MAX, &unused);
+    return np_arena_release(&np_arena_all, &unused);
 }
 
 static bool wanted;          /* (x) something became idle since the last decay */
@@ -140,9 +149,20 @@ static void note_cached(struct np_heap *heap, void *arg)
     *ret_cached |= has_cached(heap) || np_heap_has_remote(heap);
 }
 
+/* The system takes a GiB back in 150 to 300 ms (measured: docs/alloc.md, "Giving back"). So what is
+ * idle beyond 2 MiB for each of the decay_ms does not wait for them to pass, or a burst of
+ * gigabytes would only begin to go when it should be gone. A call gives back what takes a few
+ * milliseconds: its thread is to reach a stop point. */
+enum { AT_ONCE_BEYOND_PER_MS = 2 << 20, MOST_PER_CALL = 16 << 20 };
+
 uint64_t np_alloc_decay(uint64_t now_ns)
 {
     enum { MS = 1000000, QUIET_ENOUGH = 3 }; /* the backend's decay is spread over one period */
+    const struct np_arena_limits limits = {
+        .before_ns = now_ns >= np_options.decay_ms * MS ? now_ns - np_options.decay_ms * MS : 0,
+        .keep_bytes = np_options.decay_ms * AT_ONCE_BEYOND_PER_MS,
+        .most_bytes = MOST_PER_CALL,
+    };
     uint64_t decay_ns = np_options.decay_ms * MS, oldest_ns = now_ns;
     unsigned quiet = np_load_relaxed(&wanted) ? 0 : np_load_relaxed(&quiet_ticks);
     np_store_relaxed(&wanted, false);
@@ -156,8 +176,10 @@ uint64_t np_alloc_decay(uint64_t now_ns)
     np_large_reclaim();
     np_arena_sweep();
     np_backend_decay();
-    if (now_ns >= decay_ns)
-        np_arena_release(now_ns - decay_ns, &oldest_ns);
+    if (np_arena_release(&limits, &oldest_ns) >= MOST_PER_CALL) {
+        np_store_relaxed(&wanted, true); /* relaxed: as in np_decay_want; this call found some */
+        return 0;
+    }
     uint64_t due_ns = UINT64_MAX, least_ns = decay_ns / 4 > MS ? decay_ns / 4 : MS;
     bool cached = false;
     np_heap_each(note_cached, &cached);

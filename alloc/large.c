@@ -60,14 +60,16 @@ static struct np_heap *own_heap(void)
 static void count(const struct np_large *large, int64_t sign)
 {
     struct np_heap *heap = own_heap();
-    int64_t bytes = sign * (int64_t)large->bytes;
+    int64_t bytes = sign * (int64_t)large->bytes, slack = sign * (int64_t)large->slack;
     if (np_likely(heap != NULL)) {
         np_count_add(&heap->own->large_blocks[large->is_object], sign);
         np_count_add(&heap->own->large_bytes[large->is_object], bytes);
+        np_count_add(&heap->own->large_slack, slack);
     } else {
         np_large_lock();
         counts.blocks[large->is_object] += (uint64_t)sign;
         counts.bytes[large->is_object] += (uint64_t)bytes;
+        counts.slack_bytes += (uint64_t)slack;
         np_large_unlock();
     }
 }
@@ -80,6 +82,7 @@ static void count_heap(struct np_heap *heap, void *arg)
         ret_counts->blocks[i] += (uint64_t)np_load_relaxed(&heap->own->large_blocks[i]);
         ret_counts->bytes[i] += (uint64_t)np_load_relaxed(&heap->own->large_bytes[i]);
     }
+    ret_counts->slack_bytes += (uint64_t)np_load_relaxed(&heap->own->large_slack); /* the same */
     ret_counts->cached_bytes += np_large_cached_bytes(heap);
 }
 
@@ -161,11 +164,13 @@ static void *make(size_t total, size_t alignment, bool zero)
     return base;
 }
 
-static inline struct np_large *begin(char *base, size_t total, size_t offset, size_t alignment,
-                                     bool is_object)
+/* asked: of the block's bytes. */
+static inline struct np_large *begin(char *base, size_t total, size_t offset, size_t asked,
+                                     size_t alignment, bool is_object)
 {
     struct np_large *large = (struct np_large *)(void *)(base + offset) - 1;
     large->bytes = total - offset;
+    large->slack = total - offset - asked;
     large->offset = (uint32_t)offset;
     large->alignment_log2 = (uint8_t)__builtin_ctzll(alignment);
     large->is_object = is_object;
@@ -198,7 +203,7 @@ void *np_large_new(size_t bytes, size_t alignment, bool is_object, bool zero)
     } else if ((base = make(total, alignment, zero)) == NULL) {
         return NULL;
     }
-    struct np_large *large = begin(base, total, offset, alignment, is_object);
+    struct np_large *large = begin(base, total, offset, bytes, alignment, is_object);
     if (is_object)
         list(large);
     count(large, 1);
@@ -297,10 +302,19 @@ void np_large_reclaim(void)
 
 /* ---- another size ---- */
 
-/* Between blocks that the backend holds alone: it may grow them where they are. */
-static void *resize_in_backend(struct np_large *large, size_t offset, size_t total)
+void np_large_ask(void *block, size_t bytes)
 {
-    size_t before = whole_bytes(large);
+    struct np_large *large = np_large_of(block);
+    check_live(large);
+    count(large, -1);
+    large->slack = large->bytes - bytes;
+    count(large, 1);
+}
+
+/* Between blocks that the backend holds alone: it may grow them where they are. */
+static void *resize_in_backend(struct np_large *large, size_t offset, size_t total, size_t asked)
+{
+    size_t before = whole_bytes(large), asked_before = large->bytes - large->slack;
     if (np_may_fail() || (total > before && !np_commit_hard(total - before)))
         return NULL;
     count(large, -1);
@@ -308,8 +322,8 @@ static void *resize_in_backend(struct np_large *large, size_t offset, size_t tot
     large->live = 0;
     char *old = base_of(large);
     char *base = np_backend_resize(old, before, total, backend_alignment(alignment));
-    large =
-        begin(base != NULL ? base : old, base != NULL ? total : before, offset, alignment, false);
+    large = base != NULL ? begin(base, total, offset, asked, alignment, false)
+                         : begin(old, before, offset, asked_before, alignment, false);
     if (base != NULL ? total < before : total > before)
         np_uncommit(base != NULL ? before - total : total - before);
     count(large, 1);
@@ -324,10 +338,12 @@ void *np_large_resize(void *block, size_t bytes)
     np_assert(!large->is_object);
     if (!measure(bytes, alignment_of(large), false, &offset, &total))
         return NULL;
-    if (total == before)
+    if (total == before) {
+        np_large_ask(block, bytes);
         return block;
+    }
     if (total > NP_LARGE_CACHED_MOST && before > NP_LARGE_CACHED_MOST)
-        return resize_in_backend(large, offset, total);
+        return resize_in_backend(large, offset, total, bytes);
     void *other = np_large_new(bytes, alignment_of(large), false, false);
     if (other == NULL)
         return NULL;

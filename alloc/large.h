@@ -21,12 +21,12 @@ struct np_large {
     struct np_list link; /* (L) all that are objects */
     uint32_t counter;    /* (s) the collector's side counter */
     uint32_t mark;       /* (s) the collector's */
-    uint64_t spare;
-    size_t bytes;    /* (c) usable bytes of the block */
-    uint64_t grace;  /* (L) clock tag when freed in waiting */
-    uint32_t offset; /* (c) of the block in what the backend gave */
-    uint32_t trace;  /* (x) relaxed: the tracer's; 0: not traced */
-    uint32_t spare_two;
+    uint64_t grace;      /* (L) clock tag when freed in waiting */
+    size_t bytes;        /* (c) usable bytes of the block */
+    size_t slack;        /* (o) of these, what nobody asked for */
+    uint32_t offset;     /* (c) of the block in what the backend gave */
+    uint32_t trace;      /* (x) relaxed: the tracer's; 0: not traced */
+    uint32_t spare;
     uint8_t alignment_log2; /* (c) */
     bool is_object;         /* (c) */
     uint16_t
@@ -62,11 +62,14 @@ void np_large_free(void *block, bool wait_grace);
 /* The untyped block with another size, moved if need be; NULL out of memory, and the old one stays.
  * Its alignment is kept up to 64. */
 void *np_large_resize(void *block, size_t bytes);
+/* The untyped block stays as it is, with so many bytes of it wanted from now on. */
+void np_large_ask(void *block, size_t bytes);
 /* Returns what has waited long enough; called from slow paths and stop points. */
 void np_large_reclaim(void);
 
 struct np_large_counts {
     uint64_t blocks[2], bytes[2]; /* untyped, objects */
+    uint64_t slack_bytes;         /* of both */
     uint64_t waiting_bytes, cached_bytes;
 };
 void np_large_count(struct np_large_counts *ret_counts);

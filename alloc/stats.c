@@ -35,22 +35,24 @@ static uint64_t at_least_0(int64_t value)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-void np_alloc_class_stats_read(unsigned class_index, struct np_class_stats *ret_stats)
+void np_alloc_classes_read(struct np_class_stats ret_stats[NP_CLASS_COUNT])
 {
     struct sums sums = {0};
-    const struct np_size_class *row = &np_size_classes[class_index];
     np_heap_each(add_heap, &sums);
-    *ret_stats = (struct np_class_stats){
-        .block_bytes = row->block_bytes,
-        .is_object = row->is_object,
-        .live =
-            at_least_0(sums.taken[class_index] - sums.cached[class_index] - sums.away[class_index]),
-        .cached = at_least_0(sums.cached[class_index] + sums.away[class_index]),
-        .pools = at_least_0(sums.pools[class_index]),
-    };
-    uint64_t taken = at_least_0(sums.taken[class_index]);
-    uint64_t room = ret_stats->pools * row->capacity;
-    ret_stats->free = room > taken ? room - taken : 0;
+    for (unsigned i = 0; i < NP_CLASS_COUNT; i++) {
+        const struct np_size_class *row = &np_size_classes[i];
+        uint64_t taken = at_least_0(sums.taken[i]), pools = at_least_0(sums.pools[i]);
+        ret_stats[i] = (struct np_class_stats){
+            .block_bytes = row->block_bytes,
+            .type_index = row->type_index,
+            .is_object = row->is_object,
+            .is_tracked = row->is_tracked,
+            .live = at_least_0(sums.taken[i] - sums.cached[i] - sums.away[i]),
+            .cached = at_least_0(sums.cached[i] + sums.away[i]),
+            .free = pools * row->capacity > taken ? pools * row->capacity - taken : 0,
+            .pools = pools,
+        };
+    }
 }
 
 void np_alloc_stats_read(struct np_alloc_stats *ret_stats)
@@ -83,6 +85,7 @@ void np_alloc_stats_read(struct np_alloc_stats *ret_stats)
     stats.untyped_bytes += large.bytes[0] + sampled.bytes;
     stats.object_blocks += large.blocks[1];
     stats.object_bytes += large.bytes[1];
+    stats.large_slack_bytes = large.slack_bytes;
     stats.large_cached_bytes = large.cached_bytes;
     stats.cached_bytes += large.cached_bytes;
     stats.large_blocks = large.blocks[0] + large.blocks[1];
@@ -90,9 +93,7 @@ void np_alloc_stats_read(struct np_alloc_stats *ret_stats)
     stats.idle_bytes = arenas.resident * NP_POOL_BYTES;
     stats.returned_bytes = arenas.returned * NP_POOL_BYTES;
     stats.waiting_bytes = arenas.waiting * NP_POOL_BYTES + large.waiting_bytes;
-    stats.metadata_bytes =
-        np_meta_bytes() + np_load_relaxed(&np_region.used_count) *
-                              (sizeof(struct np_pool) + NP_POOL_WORDS * sizeof(uint64_t));
+    stats.metadata_bytes = np_meta_bytes() + arenas.metadata_bytes;
     stats.committed_bytes = np_committed();
     *ret_stats = stats;
 }

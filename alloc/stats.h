@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "alloc/size_class.h"
+
 struct np_alloc_stats {
     uint64_t object_blocks; /* handed out, small and large (magazines not counted) */
     uint64_t object_bytes;  /* their block sizes */
@@ -18,28 +20,33 @@ struct np_alloc_stats {
     uint64_t returned_bytes; /* empty pools given back to the system */
     uint64_t large_bytes, large_blocks;
     uint64_t large_cached_bytes; /* freed large blocks, kept by threads; part of cached_bytes */
+    uint64_t large_slack_bytes;  /* of large_bytes, what nobody asked for */
     uint64_t waiting_bytes;      /* freed, inside a grace period */
     uint64_t metadata_bytes;
     uint64_t committed_bytes; /* what heap_hard_limit is compared with */
 };
 
-/* Of one size class, in blocks; for large blocks see np_large_count. */
+/* Of one size class, in blocks. How much of a block of up to 512 bytes was asked for is not known
+ * when it is freed (no header says so, and writing it down would cost every allocation), so that
+ * slack is given as its bound: less than a step of sizes, 16 bytes, in each. */
 struct np_class_stats {
-    uint32_t block_bytes;
+    uint32_t block_bytes; /* 0: a pooled class that no type has */
+    uint32_t type_index;  /* of the NEAP_POOLED type; else 0 */
     bool is_object;
+    bool is_tracked; /* objects that may have slots */
     uint64_t live;   /* handed out */
     uint64_t cached; /* in magazines and on their way home */
     uint64_t free;   /* in the class's pools */
     uint64_t pools;
 };
-void np_alloc_class_stats_read(unsigned class_index, struct np_class_stats *ret_stats);
+void np_alloc_classes_read(struct np_class_stats ret_stats[NP_CLASS_COUNT]);
 
 void np_alloc_stats_read(struct np_alloc_stats *ret_stats);
 
 /* Gives back every idle pool now; bytes given back. */
 uint64_t np_alloc_trim(void);
-/* The helper's tick: gives back what has been idle for decay_ms. Returns ns until it wants the
- * next. */
+/* The helper's tick: gives back what has been idle for decay_ms, and what is idle beyond what can
+ * go in that time. Returns ns until it wants the next; 0: at once, after a stop point. */
 uint64_t np_alloc_decay(uint64_t now_ns);
 
 #endif

@@ -3,7 +3,7 @@
  * Where tracing of allocations hooks in. Every heap counts down the bytes that it hands out; the
  * allocation at which the countdown falls below zero is out of line and told to the tracer, which
  * sets the countdown anew: to a random number of bytes when sampling, to -1 when every allocation
- * is wanted, far away when none is. So tracing off costs the subtraction and its branch, and
+ * is wanted, a MiB away when none is. So tracing off costs the subtraction and its branch, and
  * sampling costs nothing more.
  *
  * A traced object says so in its header, a traced untyped block in its pool (the pool's key then
@@ -44,8 +44,10 @@ extern struct np_trace_hooks np_trace_hooks; /* (c) after boot; no NULL */
 /* Tracing wants to hear of threads without a heap too. (x) relaxed: a hint */
 extern bool np_trace_is_wanted;
 
-/* Countdown of a heap that is not traced: it looks again after so many bytes. */
-#define NP_TRACE_FAR ((int64_t)1 << 40)
+/* Countdown of a heap that is not traced: it looks again after so many bytes. Then an allocation of
+ * an object is a stop point too, so that a thread that makes and drops the same few objects, and
+ * never reaches an empty magazine, does not keep others from stopping it or from grace periods. */
+#define NP_TRACE_FAR ((int64_t)1 << 20)
 /* Of a heap that has not asked yet: its next allocation does. */
 #define NP_TRACE_NEW (INT64_MIN / 2)
 
@@ -56,6 +58,12 @@ static inline void np_trace_set(struct np_heap *heap, int64_t left)
     np_store_relaxed(&heap->trace_bytes, bytes); /* relaxed, all: figures */
     np_store_relaxed(&heap->trace_set, left);
     np_store_relaxed(&heap->trace_left, left);
+}
+
+/* Would it be? Counts nothing. */
+static inline bool np_trace_will_be_due(const struct np_heap *heap, size_t bytes)
+{
+    return heap->trace_left < (int64_t)bytes;
 }
 
 static inline bool np_trace_is_due(struct np_heap *heap, size_t bytes)

@@ -308,8 +308,11 @@ np_alloc_text void *neap_realloc_at(void *block, size_t bytes, const struct neap
     size_t before = neap_usable_size(block);
     bool is_large = !np_region_has(block) && !np_sample_has(block);
     np_check(!is_large || !np_large_of(block)->is_object, "%p is not a block of neap_alloc", block);
-    if (bytes <= before && bytes > before / 2)
+    if (bytes <= before && bytes > before / 2) {
+        if (is_large)
+            np_large_ask(block, with_tail(bytes));
         return block;
+    }
     if (is_large && with_tail(bytes) > NP_SMALL_MAX)
         return resize_large(block, with_tail(bytes), site);
     void *other = neap_alloc_at(bytes, site);

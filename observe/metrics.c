@@ -125,6 +125,10 @@ static void put_heap(struct writer *writer)
           alloc.idle_bytes);
     gauge(writer, "neap_heap_released_bytes", "Bytes of empty pools given back to the system.",
           alloc.returned_bytes);
+    gauge(writer, "neap_heap_slack_bytes", "Bytes of large blocks that nobody asked for.",
+          alloc.large_slack_bytes);
+    gauge(writer, "neap_heap_metadata_bytes", "Bytes of the allocator's own.",
+          alloc.metadata_bytes);
     gauge(writer, "neap_heap_committed_bytes", "Bytes that count against heap_hard_limit.",
           alloc.committed_bytes);
     gauge(writer, "neap_heap_objects", "Objects alive.", alloc.object_blocks);

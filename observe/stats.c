@@ -32,6 +32,11 @@ void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats_bytes)
         stats.heap_bytes = alloc.committed_bytes;
         stats.idle_bytes = alloc.idle_bytes;
         stats.waiting_bytes = alloc.waiting_bytes + np_grace_bytes();
+        stats.cached_bytes = alloc.cached_bytes;
+        stats.free_bytes = alloc.free_bytes;
+        stats.returned_bytes = alloc.returned_bytes;
+        stats.metadata_bytes = alloc.metadata_bytes;
+        stats.slack_bytes = alloc.large_slack_bytes;
         stats.stuck_objects = np_stuck_count();
         stats.pending_items = np_pending_count();
     }
@@ -39,6 +44,36 @@ void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats_bytes)
     stats.resident_bytes = np_os_resident_bytes();
     memset(ret_stats, 0, stats_bytes);
     memcpy(ret_stats, &stats, stats_bytes < sizeof stats ? stats_bytes : sizeof stats);
+}
+
+static const char *kind_of(const struct np_class_stats *row)
+{
+    if (!row->is_object)
+        return "untyped";
+    if (row->type_index != 0)
+        return "pooled";
+    return row->is_tracked ? "objects" : "leaves";
+}
+
+/* In blocks; slack is bounded, see struct neap_stats. */
+static void write_classes(FILE *out)
+{
+    struct np_class_stats rows[NP_CLASS_COUNT];
+    const char *comma = "";
+    np_alloc_classes_read(rows);
+    fprintf(out, "\"classes\":[");
+    for (unsigned i = 0; i < NP_CLASS_COUNT; i++) {
+        const struct np_class_stats *row = &rows[i];
+        if (row->pools == 0 && row->live == 0)
+            continue;
+        fprintf(out,
+                "%s{\"kind\":\"%s\",\"block_bytes\":%" PRIu32 ",\"live\":%" PRIu64
+                ",\"cached\":%" PRIu64 ",\"free\":%" PRIu64 ",\"pools\":%" PRIu64 "}",
+                comma, kind_of(row), row->block_bytes, row->live, row->cached, row->free,
+                row->pools);
+        comma = ",";
+    }
+    fprintf(out, "],");
 }
 
 int neap_stats_write_json(FILE *out)
@@ -49,10 +84,15 @@ int neap_stats_write_json(FILE *out)
             "{\"threads\":%" PRIu64 ",\"objects\":%" PRIu64 ",\"object_bytes\":%" PRIu64
             ",\"untyped_blocks\":%" PRIu64 ",\"untyped_bytes\":%" PRIu64 ",\"heap_bytes\":%" PRIu64
             ",\"idle_bytes\":%" PRIu64 ",\"waiting_bytes\":%" PRIu64 ",\"resident_bytes\":%" PRIu64
-            ",\"stuck_objects\":%" PRIu64 ",\"pending_items\":%" PRIu64 ",\"generations\":[",
+            ",\"stuck_objects\":%" PRIu64 ",\"pending_items\":%" PRIu64 ",\"cached_bytes\":%" PRIu64
+            ",\"free_bytes\":%" PRIu64 ",\"returned_bytes\":%" PRIu64 ",\"metadata_bytes\":%" PRIu64
+            ",\"slack_bytes\":%" PRIu64 ",",
             stats.threads, stats.objects, stats.object_bytes, stats.untyped_blocks,
             stats.untyped_bytes, stats.heap_bytes, stats.idle_bytes, stats.waiting_bytes,
-            stats.resident_bytes, stats.stuck_objects, stats.pending_items);
+            stats.resident_bytes, stats.stuck_objects, stats.pending_items, stats.cached_bytes,
+            stats.free_bytes, stats.returned_bytes, stats.metadata_bytes, stats.slack_bytes);
+    write_classes(out);
+    fprintf(out, "\"generations\":[");
     for (int generation = 0; generation < 3; generation++) {
         struct neap_gc_stats gc;
         neap_gc_get_stats(generation, &gc);

@@ -100,7 +100,9 @@ static uint64_t tick(uint64_t *since_ns)
         return STEP_NS; /* neap_tick inside a dispose */
     np_pressure_serve();
     uint64_t next_ns = serve_pending(now_ns, since_ns);
-    uint64_t decay_ns = np_alloc_decay(now_ns);
+    uint64_t decay_ns;
+    while ((decay_ns = np_alloc_decay(now_ns)) == 0)
+        np_quiescent_point(np_tls.thread);
     next_ns = decay_ns < next_ns ? decay_ns : next_ns;
     serve_sleepers();
     np_grace_poll(np_tls.local);

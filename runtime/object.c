@@ -42,8 +42,8 @@ static inline void write_header(struct neap_header *header, uint32_t type_index,
     np_store_relaxed((np_word *)header, word0);
 }
 
-/* An allocation's slow path is a stop point: stops, collections and deaths that need no user code.
- */
+/* An allocation's slow path, and one allocation in a MiB that needs none (alloc/trace.h), is a stop
+ * point: stops, collections and deaths that need no user code. */
 static void serve_stop_point(void)
 {
     np_stop_point(np_tls.thread);
@@ -113,6 +113,8 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
         bool exact = body_bytes == type->size && type->class_index != NP_CLASS_GENERAL;
         unsigned class_index =
             exact ? type->class_index : np_class_of(bytes) + np_class_offset(type);
+        if (np_trace_will_be_due(np_tls.heap, body_bytes))
+            serve_stop_point();
         header = np_heap_take(np_tls.heap, class_index);
         if (header == NULL)
             header = take_small(class_index);

@@ -28,6 +28,12 @@ struct neap_stats {
     uint64_t stuck_objects;   /* whose count ran over: they live on, uncounted */
     uint64_t pending_items;   /* user code that waits for neap_run_pending or a safepoint */
     uint64_t injected_faults; /* what options fail_nth and fail_one_in refused since neap_init */
+    uint64_t cached_bytes;    /* free, in threads' caches and on their way to them */
+    uint64_t free_bytes;      /* free, in pools that are in use */
+    uint64_t returned_bytes;  /* empty pools given back to the system */
+    uint64_t metadata_bytes;  /* the allocator's own */
+    uint64_t slack_bytes;     /* what nobody asked for in blocks over 512 bytes; in each smaller
+                               * one it is less than 16 bytes, and not in here */
 };
 
 /* The macro neap_stats_get(&stats) passes the size, so that the struct may grow.
@@ -35,7 +41,8 @@ struct neap_stats {
 NEAP_PUBLIC void neap_stats_get_sized(struct neap_stats *ret_stats, size_t stats_bytes);
 #define neap_stats_get(ret_stats) neap_stats_get_sized((ret_stats), sizeof *(ret_stats))
 
-/* The same and the collector's statistics as one JSON object. NEAP_OK or NEAP_EIO.
+/* The same, a row for each size class that has pools, and the collector's statistics, as one JSON
+ * object. NEAP_OK or NEAP_EIO.
  * refs: none | user code: no | point: none | threads: any | fails: status */
 NEAP_PUBLIC int neap_stats_write_json(FILE *out);
 

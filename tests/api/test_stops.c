@@ -91,6 +91,36 @@ static void fork_once(void)
         bail("fork");
 }
 
+struct leaf {
+    long value;
+};
+NEAP_DEFINE_TYPE(leaf, ());
+
+static atomic_bool recycling, recycled_enough;
+
+/* The same block again and again: no magazine runs empty, and nobody says neap_safepoint. */
+static void *recycle(void *arg)
+{
+    while (!atomic_load(&recycled_enough)) {
+        neap_release(neap_new(leaf));
+        atomic_store(&recycling, true);
+    }
+    return arg;
+}
+
+static void test_recycler(void)
+{
+    pthread_t thread;
+    if (neap_thread_create(&thread, "recycle", recycle, NULL) != 0)
+        bail("neap_thread_create");
+    while (!atomic_load(&recycling))
+        neap_safepoint();
+    (void)neap_collect(2);
+    ok(true, "a thread that makes and drops one object, and does not poll, is stopped");
+    atomic_store(&recycled_enough, true);
+    neap_thread_join(thread, NULL);
+}
+
 static void test_json(void)
 {
     char *text = NULL;
@@ -98,9 +128,19 @@ static void test_json(void)
     FILE *out = open_memstream(&text, &length);
     if (out == NULL)
         bail("open_memstream");
+    void *block = neap_alloc(24), *large = neap_alloc(5000);
+    struct neap_stats stats;
+    neap_stats_get(&stats);
     is_int(neap_stats_write_json(out), NEAP_OK, "the statistics are written");
     fclose(out);
-    static const char *const members[] = {
+    char slack[100];
+    snprintf(slack, sizeof slack, "\"slack_bytes\":%zu,\"classes\":[{\"kind\":\"",
+             (size_t)stats.slack_bytes);
+    ok(stats.slack_bytes >= neap_usable_size(large) - 5000 && stats.metadata_bytes > 0,
+       "slack of a large block, and metadata, are counted");
+    neap_free(large);
+    neap_free(block);
+    const char *const members[] = {
         "\"stops\":{\"collect\":{\"to_safepoint\":{\"count\":",
         "},\"stopped\":{\"count\":",
         "},\"turn\":{\"count\":",
@@ -109,6 +149,8 @@ static void test_json(void)
         "\"handshake\":{",
         "\"late_threads\":0",
         "\"stuck_objects\":0",
+        slack,
+        "{\"kind\":\"untyped\",\"block_bytes\":32,\"live\":",
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         ok(strstr(text, members[i]) != NULL, "in JSON: %s", members[i]);
@@ -138,6 +180,7 @@ int main(void)
     test_cause(NEAP_STOP_HANDSHAKE, "handshake", collect, ROUNDS);
     test_cause(NEAP_STOP_WALK, "walk", walk, 2 * ROUNDS);
     test_cause(NEAP_STOP_FORK, "fork", fork_once, ROUNDS);
+    test_recycler();
     test_json();
     atomic_store(&finish, true);
     neap_thread_join(thread, NULL);

@@ -4,6 +4,7 @@
  * are chosen so that others empty out, idle memory goes back in time and by trim, and a sleeping
  * thread's cache goes home. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alloc/arena.h"
@@ -136,6 +137,48 @@ static void test_decay(void)
     slots_resume(sleeper);
 }
 
+static void use_each_class(void)
+{
+    for (unsigned i = 0; i < 1000; i++)
+        neap_free(neap_alloc(i));
+    (void)neap_trim();
+}
+
+/* More than the system could take back within decay_ms once that has passed. */
+static void test_burst(void)
+{
+    enum { COUNT = 500000, KEPT = 2 << 20 };
+    void **blocks = malloc(COUNT * sizeof *blocks);
+    np_options.decay_ms = 1;
+    use_each_class(); /* magazines get their arrays, which stay */
+    uint64_t metadata = read_stats().metadata_bytes;
+    for (unsigned i = 0; i < COUNT; i++)
+        blocks[i] = neap_alloc(100);
+    uint64_t before_ns = np_os_now_ns(), idle = 0, calls = 0, most = 0; /* none is old by then */
+    for (unsigned i = 0; i < COUNT; i++)
+        neap_free(blocks[i]);
+    free(blocks);
+    for (uint64_t was = read_stats().idle_bytes; np_alloc_decay(before_ns) == 0; was = idle) {
+        idle = read_stats().idle_bytes;
+        most = was - idle > most ? was - idle : most;
+        calls++;
+    }
+    idle = read_stats().idle_bytes;
+    ok(idle <= KEPT && idle > 0, "a burst of memory goes without waiting, all but %d KiB: %llu KiB",
+       KEPT >> 10, (unsigned long long)idle >> 10);
+    ok(calls > 1 && most < 20 << 20, "in %llu calls of at most %llu KiB, with stop points between",
+       (unsigned long long)calls, (unsigned long long)most >> 10);
+    uint64_t before = read_stats().metadata_bytes;
+    (void)neap_trim();
+    uint64_t after = read_stats().metadata_bytes;
+    ok(after < before && after <= metadata + COUNT * 100 / 128,
+       "metadata of unused arenas goes back too: %llu KiB of %llu",
+       (unsigned long long)(before - after) >> 10, (unsigned long long)before >> 10);
+    use_each_class();
+    /* magazines may have got larger arrays, of less than an arena's share */
+    ok(read_stats().metadata_bytes < after + (16 << 10), "and again after use");
+}
+
 static void test_memory_is_zero_and_usable(void)
 {
     enum { COUNT = 20000 };
@@ -208,6 +251,7 @@ int main(void)
     test_pools_wait();
     test_fullest_arena_first();
     test_decay();
+    test_burst();
     test_memory_is_zero_and_usable();
     test_mappings();
     slots_leave();

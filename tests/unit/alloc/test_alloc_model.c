@@ -132,14 +132,45 @@ static void resize(struct entry *entry)
     fill(entry);
 }
 
+/* What of a large block nobody asked for; 0 for others. */
+static uint64_t slack_of(const struct entry *entry)
+{
+    if (np_region_has(entry->block) || np_sample_has(entry->block))
+        return 0;
+    size_t asked = entry->bytes + (!entry->is_object && entry->bytes + NP_GUARD_TAIL == 0);
+    size_t usable = entry->is_object ? np_large_of(entry->block)->bytes - sizeof(struct neap_header)
+                                     : neap_usable_size(entry->block);
+    return usable - asked;
+}
+
+/* Each class's row: live blocks as in the model, and with those that are not, whole pools. */
+static bool classes_agree(void)
+{
+    static struct np_class_stats rows[NP_CLASS_COUNT];
+    uint64_t live[NP_CLASS_COUNT] = {0};
+    bool right = true;
+    for (unsigned i = 0; i < ENTRIES; i++)
+        if (entries[i].block != NULL && np_region_has(entries[i].block))
+            live[np_pool_of(entries[i].block)->class_index]++;
+    np_alloc_classes_read(rows);
+    for (unsigned i = 0; i < NP_CLASS_COUNT; i++) {
+        uint64_t blocks = rows[i].live + rows[i].cached + rows[i].free;
+        right &= rows[i].live == live[i];
+        right &= blocks == rows[i].pools * np_size_classes[i].capacity;
+    }
+    return right;
+}
+
 static bool agrees(void)
 {
     struct np_alloc_stats stats;
+    uint64_t slack = 0;
     uint64_t objects = 0, object_bytes = 0, untyped = 0, untyped_bytes = 0;
     for (unsigned i = 0; i < ENTRIES; i++) {
         const struct entry *entry = &entries[i];
         if (entry->block == NULL)
             continue;
+        slack += slack_of(entry);
         if (entry->is_object) {
             objects++;
             object_bytes += entry->is_large ? np_large_of(entry->block)->bytes
@@ -153,7 +184,8 @@ static bool agrees(void)
     }
     np_alloc_stats_read(&stats);
     return stats.object_blocks == objects && stats.object_bytes == object_bytes &&
-           stats.untyped_blocks == untyped && stats.untyped_bytes == untyped_bytes;
+           stats.untyped_blocks == untyped && stats.untyped_bytes == untyped_bytes &&
+           stats.large_slack_bytes == slack;
 }
 
 static bool accounts_for_pools(void)
@@ -174,7 +206,7 @@ int main(void)
     slots_init();
     slots_enter(1);
     random_state = slots_seed();
-    bool counts_right = true, pools_right = true;
+    bool counts_right = true, pools_right = true, classes_right = true;
     for (unsigned step = 0; step < STEPS; step++) {
         struct entry *entry = &entries[below(ENTRIES)];
         if (entry->block == NULL) {
@@ -190,6 +222,7 @@ int main(void)
         if (step % 20000 == 0) {
             counts_right &= agrees();
             pools_right &= accounts_for_pools();
+            classes_right &= classes_agree();
             if (below(2))
                 (void)neap_trim();
             np_large_reclaim();
@@ -203,6 +236,7 @@ int main(void)
     ok(aligned_right, "blocks are aligned as asked");
     ok(counts_right, "statistics agreed with the model all the way");
     ok(pools_right, "live, cached and free bytes add up to whole pools");
+    ok(classes_right, "so did each class's row, whose blocks make whole pools");
     struct np_alloc_stats stats;
     np_large_reclaim();
     np_alloc_stats_read(&stats);
