@@ -351,6 +351,7 @@ static size_t end_runtime(struct neap_leaks **ret_leaks)
     np_collector_end();
     settle_everything();
     np_dynamic_end();
+    np_table_end();
     struct neap_leaks *own = NULL;
     bool check = np_options.leak_check != 0;
     size_t leaked = np_leaks_count(ret_leaks != NULL ? ret_leaks : check ? &own : NULL);
