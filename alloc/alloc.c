@@ -61,16 +61,19 @@ static bool start_locked(uint64_t reserve_bytes)
     return true;
 }
 
-bool np_alloc_ready(void)
+static np_noinline bool start(void)
 {
-    /* [MM-ready-1] acquire: pairs with the release in start_locked */
-    if (np_likely(np_load_acquire(&ready)))
-        return true;
     static const struct neap_options defaults = NEAP_OPTIONS_INIT;
     pthread_mutex_lock(&lock);
     bool started = start_locked(defaults.heap_reserve_bytes);
     pthread_mutex_unlock(&lock);
     return started;
+}
+
+bool np_alloc_ready(void)
+{
+    /* [MM-ready-1] acquire: pairs with the release in start_locked */
+    return np_likely(np_load_acquire(&ready)) || start();
 }
 
 static void set_hooks(const struct np_alloc_hooks *hooks, bool step)

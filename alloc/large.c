@@ -52,26 +52,31 @@ struct np_list *np_large_all(void)
 
 /* ---- counting ---- */
 
-static struct np_heap *own_heap(void)
+static inline struct np_heap *own_heap(void)
 {
     return np_tls.id != NEAP_OWNER_NOBODY ? np_tls.heap : NULL;
 }
 
-static void count(const struct np_large *large, int64_t sign)
+static np_noinline void count_unattached(const struct np_large *large, int64_t sign)
 {
-    struct np_heap *heap = own_heap();
-    int64_t bytes = sign * (int64_t)large->bytes, slack = sign * (int64_t)large->slack;
-    if (np_likely(heap != NULL)) {
-        np_count_add(&heap->own->large_blocks[large->is_object], sign);
-        np_count_add(&heap->own->large_bytes[large->is_object], bytes);
-        np_count_add(&heap->own->large_slack, slack);
-    } else {
-        np_large_lock();
-        counts.blocks[large->is_object] += (uint64_t)sign;
-        counts.bytes[large->is_object] += (uint64_t)bytes;
-        counts.slack_bytes += (uint64_t)slack;
-        np_large_unlock();
+    np_large_lock();
+    counts.blocks[large->is_object] += (uint64_t)sign;
+    counts.bytes[large->is_object] += (uint64_t)(sign * (int64_t)large->bytes);
+    counts.slack_bytes += (uint64_t)(sign * (int64_t)large->slack);
+    np_large_unlock();
+}
+
+/* heap: own_heap(). */
+static inline void count(struct np_heap *heap, const struct np_large *large, int64_t sign)
+{
+    if (np_unlikely(heap == NULL)) {
+        count_unattached(large, sign);
+        return;
     }
+    struct np_heap_own *own = heap->own;
+    np_count_add(&own->large_blocks[large->is_object], sign);
+    np_count_add(&own->large_bytes[large->is_object], sign * (int64_t)large->bytes);
+    np_count_add(&own->large_slack, sign * (int64_t)large->slack);
 }
 
 static void count_heap(struct np_heap *heap, void *arg)
@@ -206,7 +211,7 @@ void *np_large_new(size_t bytes, size_t alignment, bool is_object, bool zero)
     struct np_large *large = begin(base, total, offset, bytes, alignment, is_object);
     if (is_object)
         list(large);
-    count(large, 1);
+    count(heap, large, 1);
     return large + 1;
 }
 
@@ -249,7 +254,7 @@ void np_large_free(void *block, bool wait_grace)
     check_live(large);
     large->live = 0;
     hide(large);
-    count(large, -1);
+    count(own_heap(), large, -1);
     if (large->is_object) {
         const struct np_alloc_hooks *hooks = np_hooks();
         uint64_t tag = wait_grace && hooks->clock_tag != NULL ? hooks->clock_tag() : 0;
@@ -306,9 +311,9 @@ void np_large_ask(void *block, size_t bytes)
 {
     struct np_large *large = np_large_of(block);
     check_live(large);
-    count(large, -1);
+    count(own_heap(), large, -1);
     large->slack = large->bytes - bytes;
-    count(large, 1);
+    count(own_heap(), large, 1);
 }
 
 /* Between blocks that the backend holds alone: it may grow them where they are. */
@@ -317,7 +322,7 @@ static void *resize_in_backend(struct np_large *large, size_t offset, size_t tot
     size_t before = whole_bytes(large), asked_before = large->bytes - large->slack;
     if (np_may_fail() || (total > before && !np_commit_hard(total - before)))
         return NULL;
-    count(large, -1);
+    count(own_heap(), large, -1);
     size_t alignment = alignment_of(large);
     large->live = 0;
     char *old = base_of(large);
@@ -326,7 +331,7 @@ static void *resize_in_backend(struct np_large *large, size_t offset, size_t tot
                          : begin(old, before, offset, asked_before, alignment, false);
     if (base != NULL ? total < before : total > before)
         np_uncommit(base != NULL ? before - total : total - before);
-    count(large, 1);
+    count(own_heap(), large, 1);
     return base != NULL ? (void *)(large + 1) : NULL;
 }
 

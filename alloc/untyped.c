@@ -77,11 +77,10 @@ static np_alloc_text void *traced(void *block, size_t bytes, const struct neap_s
     return block;
 }
 
+/* The allocator is ready. */
 static np_alloc_text void *take_large(size_t alignment, size_t bytes, bool zero,
                                       const struct neap_site *site)
 {
-    if (!np_alloc_ready())
-        return NULL;
     return traced(np_large_new(bytes, alignment, false, zero), bytes, site);
 }
 
@@ -161,7 +160,7 @@ np_alloc_text void *neap_calloc_at(size_t count, size_t bytes, const struct neap
     if (__builtin_mul_overflow(count, bytes, &total))
         return NULL;
     if (with_tail(total) > NP_SMALL_MAX)
-        return guarded(take_large(16, with_tail(total), true, site));
+        return np_alloc_ready() ? guarded(take_large(16, with_tail(total), true, site)) : NULL;
     void *block = neap_alloc_at(total, site);
     return block != NULL ? memset(block, 0, total) : NULL;
 }
@@ -180,6 +179,8 @@ np_alloc_text void *neap_aligned_alloc_at(size_t alignment, size_t bytes,
         if (rounded <= NP_SMALL_MAX)
             return guarded(take(rounded != 0 ? rounded : alignment, site, false));
     }
+    if (!np_alloc_ready())
+        return NULL;
     return guarded(take_large(alignment, bytes != 0 ? bytes : 1, false, site));
 }
 

@@ -50,6 +50,7 @@
     X(pool_adopt, "an abandoned pool is chosen, its owner not yet changed") \
     X(pool_given, "an empty pool is nobody's, its tag not yet taken") \
     X(resumed, "the world goes on, verdicts not yet carried out") \
+    X(confined_counted, "a thread has counted its own objects, not yet marked what lives") \
     X(helper_idle, "the helper is about to sleep")
 
 enum np_perturb_point {

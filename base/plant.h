@@ -22,7 +22,10 @@
     X(lose_remote_free, 20, "a block freed by another thread does not come home") \
     X(miss_reference, 500, "the collector does not follow a reference") \
     X(skip_peek_grace, 1, "a peekable object dies without waiting for its readers") \
-    X(lose_deferred_count, 2, "a thread's counts of deferred objects are lost at a stop")
+    X(lose_deferred_count, 2, "a thread's counts of deferred objects are lost at a stop") \
+    X(forget_published, 1, "an object taken out of another thread's slot is not marked so") \
+    X(skip_last_look, 1, "a thread frees what another has acquired while it looked for garbage") \
+    X(lose_ward, 200, "the collector reaches a key in a weak map and not its value")
 
 enum np_plant {
     NP_PLANT_NONE,

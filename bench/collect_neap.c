@@ -130,6 +130,25 @@ static void run_bytes_pooled(struct bench_state *state, const void *unused)
     neap_release(chain);
 }
 
+/* A live graph that hangs off an immortal object: known to live before anything is counted. */
+static void run_collection_immortal(struct bench_state *state, const void *arg)
+{
+    const struct graph *graph = arg;
+    begin_row(state);
+    peer_automatic(false);
+    struct node *root = make_graph(graph);
+    neap_immortalize(root);
+    peer_collect();
+    while (bench_keep_running(state, graph->nodes))
+        peer_collect();
+    peer_tell(state);
+    tell_memory(state);
+    neap_clear(&root->sides[0]);
+    neap_clear(&root->sides[1]);
+    peer_collect();
+    peer_automatic(true);
+}
+
 static void run_trees_uncollected(struct bench_state *state, const void *arg)
 {
     neap_gc_disable();
@@ -175,7 +194,12 @@ static void add_own_rows(void)
         {"collect/workers_1m/neap_1", 1000000, true},
         {"collect/workers_1m/neap_2", 1000000, true},
     };
+    static const struct graph immortal[] = {
+        {"collect/sequential_1m/neap_immortal", 1000000, false},
+        {"collect/sequential_10m/neap_immortal", 10000000, false},
+    };
     add_graphs(workers, 2, run_collection);
+    add_graphs(immortal, 2, run_collection_immortal);
     bench_add(&(struct bench_case){.name = "collect/workers_1m/chaser_1", .run = run_chase});
     bench_add(&(struct bench_case){
         .name = "collect/workers_1m/chaser_2", .run = run_chase, .threads = 2});

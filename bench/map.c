@@ -16,7 +16,8 @@
  * is twice what one waits. On a busy machine compare processor time (--by cpu).
  *
  * map/grow: inserts into one map up to a million entries, one thread, the table growing meanwhile.
- * The counters are processor time of single inserts: what growth does to the inserting thread. */
+ * The counters are processor time of single inserts: what growth does to the inserting thread; and
+ * then of the polls that take part in dropping the map (drop_*). */
 #include "bench/map.h"
 
 #include <neap/neap.h>
@@ -30,6 +31,22 @@ struct item {
     int64_t value;
 };
 NEAP_DEFINE_TYPE(item, ());
+
+/* Drops the map. The polls that had a part in it are those that took more than 2 us. */
+static void drop(struct neap_map *map, struct bench_histogram *histogram)
+{
+    enum { POLLS = 20000 };
+    *histogram = (struct bench_histogram){0};
+    uint64_t began = bench_thread_ns();
+    neap_release(map);
+    for (int i = 0; i < POLLS; i++) {
+        uint64_t now = bench_thread_ns();
+        if (now - began > 2000)
+            bench_histogram_add(histogram, now - began);
+        began = now;
+        neap_safepoint();
+    }
+}
 
 static void run_grow(struct bench_state *state, const void *arg)
 {
@@ -54,7 +71,9 @@ static void run_grow(struct bench_state *state, const void *arg)
                       BENCH_MEAN);
         bench_counter(state, "insert_max_ns", (double)histogram.maximum, BENCH_MEAN);
         neap_release(item);
-        neap_release(map);
+        drop(map, &histogram);
+        bench_counter(state, "drop_p999_ns", (double)bench_histogram_at(&histogram, 0.999),
+                      BENCH_MEAN);
         while (neap_collect(0) < 0)
             continue;
     }

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 struct bench_state {
     benchmark::State &google;
@@ -31,6 +32,7 @@ namespace
 
 thread_local bool main_thread;
 std::mutex prepare_lock;
+std::vector<void (*)()> ends;
 
 /* A second thread that sleeps until the process has measured. */
 class sleeper
@@ -105,6 +107,11 @@ void run_case(benchmark::State &google, const bench_case &one)
 } // namespace
 
 extern "C" {
+
+void bench_at_end(void (*end)(void))
+{
+    ends.push_back(end);
+}
 
 void bench_add(const struct bench_case *wanted)
 {
@@ -194,6 +201,8 @@ int bench_main(int argc, char **argv)
         neap_blocking_enter();
         benchmark::RunSpecifiedBenchmarks();
         neap_blocking_leave();
+        for (auto *end : ends)
+            end();
     }
     benchmark::Shutdown();
     struct neap_leaks *leaks = nullptr;

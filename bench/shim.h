@@ -53,6 +53,9 @@ enum bench_counter_kind { BENCH_SUM, BENCH_MEAN };
 
 void bench_add(const struct bench_case *wanted);
 
+/* Called after the last case, by the main thread, attached. */
+void bench_at_end(void (*end)(void));
+
 /* True while operations are to be done, `batch` of them each time. The first call waits until all
  * threads of the case are there, the last one until all are done. */
 bool bench_keep_running(struct bench_state *state, int64_t batch);

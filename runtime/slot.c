@@ -98,7 +98,8 @@ void *neap_slot_get(void *slot)
 static np_noinline void mark_foreign(struct neap_header *header)
 {
     uint16_t owner = np_owner_of(header);
-    if (owner != NEAP_OWNER_NONE && owner <= NEAP_OWNER_LAST && np_usage_alive())
+    if (owner != NEAP_OWNER_NONE && owner <= NEAP_OWNER_LAST && np_usage_alive() &&
+        !np_planted(forget_published))
         np_publish(header);
 }
 

@@ -5,7 +5,8 @@
  * grow it, at 32 entries a bucket. Growing adds buckets one power of two at a time, beside readers
  * and writers; shrinking takes them away and waits for the operation clock in between. The helper
  * holds `changing` for the whole of it: that is what fork waits for. The forking thread waits
- * parked, which the operation clock does not wait for, so the two do not wait for each other. */
+ * parked, which the operation clock does not wait for, so the two do not wait for each other. The
+ * helper also takes large tables of dead maps apart. */
 #include "runtime/table.h"
 
 #include <limits.h>
@@ -166,11 +167,16 @@ void np_table_add_marker(struct np_table *table, unsigned long place, struct np_
     cds_lfht_add(table->entries, reverse(place), &entry->node);
 }
 
+void np_table_resume(struct cds_lfht_iter *iter, const struct np_entry *entry)
+{
+    iter->node = (struct cds_lfht_node *)(uintptr_t)&entry->node;
+    iter->next = __atomic_load_n(&entry->node.next, __ATOMIC_CONSUME); /* as liburcu reads it */
+}
+
 struct np_entry *np_table_after(struct np_table *table, const struct np_entry *marker,
                                 struct cds_lfht_iter *iter)
 {
-    iter->node = (struct cds_lfht_node *)(uintptr_t)&marker->node;
-    iter->next = __atomic_load_n(&marker->node.next, __ATOMIC_CONSUME); /* as liburcu reads it */
+    np_table_resume(iter, marker);
     return np_table_next(table, iter);
 }
 
@@ -216,15 +222,27 @@ bool np_table_is_changing(struct np_table *table)
     return is_current;
 }
 
+static void join_queue_locked(struct np_table *table)
+{
+    np_list_push_back(&waiting, &table->link);
+    np_store_relaxed(&waiting_count, waiting_count + 1); /* relaxed: read as a hint */
+}
+
 void np_table_destroy(struct np_table *table)
 {
+    /* relaxed: nobody changes it but the helper, who is then the one to destroy it */
+    bool is_large = np_load_relaxed(&table->buckets) > ALONE_BUCKETS && np_helper_may_run();
     pthread_mutex_lock(&lock);
     leave_queue_locked(table);
-    table->abandoned = current == table;
+    table->abandoned = current == table || is_large;
     bool is_mine = !table->abandoned;
+    if (is_large && current != table)
+        join_queue_locked(table);
     pthread_mutex_unlock(&lock);
     if (is_mine)
         destroy(table);
+    else
+        np_helper_wake();
 }
 
 /* ---- size ---- */
@@ -255,10 +273,8 @@ static np_noinline void ask_for_size(struct np_table *table, size_t count, size_
     }
     pthread_mutex_lock(&lock);
     bool first = np_list_empty(&table->link) && current != table;
-    if (first) {
-        np_list_push_back(&waiting, &table->link);
-        np_store_relaxed(&waiting_count, waiting_count + 1); /* relaxed: read as a hint */
-    }
+    if (first)
+        join_queue_locked(table);
     pthread_mutex_unlock(&lock);
     if (first)
         np_helper_wake();
@@ -279,7 +295,7 @@ bool np_table_wants_service(void)
     return np_load_relaxed(&waiting_count) > 0; /* relaxed: a hint */
 }
 
-static struct np_table *take_first(void)
+static struct np_table *take_first(bool *ret_abandoned)
 {
     pthread_mutex_lock(&lock);
     if (!np_list_empty(&waiting)) {
@@ -287,6 +303,7 @@ static struct np_table *take_first(void)
         leave_queue_locked(current);
     }
     struct np_table *table = current;
+    *ret_abandoned = table != NULL && table->abandoned;
     pthread_mutex_unlock(&lock);
     return table;
 }
@@ -305,10 +322,12 @@ bool np_table_serve(void)
 {
     if (!np_table_wants_service() || pthread_mutex_trylock(&changing) != 0)
         return false;
-    struct np_table *table = take_first();
+    bool abandoned;
+    struct np_table *table = take_first(&abandoned);
     if (table != NULL) {
         np_blocking_enter(np_tls.thread);
-        change(table, 2 * wanted_buckets(table));
+        if (!abandoned)
+            change(table, 2 * wanted_buckets(table));
         let_go(table);
         pthread_mutex_unlock(&changing);
         np_blocking_leave(np_tls.thread);
@@ -316,6 +335,14 @@ bool np_table_serve(void)
     }
     pthread_mutex_unlock(&changing);
     return false;
+}
+
+void np_table_end(void)
+{
+    struct np_table *table;
+    bool abandoned;
+    while ((table = take_first(&abandoned)) != NULL)
+        let_go(table);
 }
 
 void np_table_before_fork(void)

@@ -35,7 +35,7 @@ struct np_table {
     size_t count;        /* (x) relaxed: entries alive */
     size_t buckets;      /* (x) relaxed: after the last change of size; a hint */
     struct np_list link; /* (L) table.c's lock: waiting for the helper; else empty */
-    bool abandoned;      /* (L) destroyed by whoever changes its size now */
+    bool abandoned;      /* (L) destroyed by whoever changes its size now, or by the helper */
 };
 
 /* Is the entry with this node the one that `wanted` asks for? */
@@ -43,7 +43,8 @@ typedef int np_entry_match(struct cds_lfht_node *node, const void *wanted);
 
 struct np_table *np_table_new(void); /* NULL: out of memory */
 
-/* It is empty, and nobody uses it but perhaps the helper. */
+/* It is empty, and nobody uses it but perhaps the helper, which frees the buckets of a large one:
+ * that takes it 0.2 us a bucket, since they stand in another order than they are linked. */
 void np_table_destroy(struct np_table *table);
 
 /* The helper is at work on it: an entry is retired, not freed, whoever else is through with it. */
@@ -60,6 +61,8 @@ void np_table_delete(struct np_table *table, struct np_entry *entry);
  * the table (place == its node), dead ones included; NULL: there are no more. */
 struct np_entry *np_table_first(struct np_table *table, struct cds_lfht_iter *iter);
 struct np_entry *np_table_next(struct np_table *table, struct cds_lfht_iter *iter);
+/* The walk goes on at an entry that is in the table, as if it had just come to it. */
+void np_table_resume(struct cds_lfht_iter *iter, const struct np_entry *entry);
 /* Behind everything with this place; entry is dead and stands there until it is deleted. */
 void np_table_add_marker(struct np_table *table, unsigned long place, struct np_entry *entry);
 struct np_entry *np_table_after(struct np_table *table, const struct np_entry *marker,
@@ -71,6 +74,9 @@ void np_table_changed(struct np_table *table, ptrdiff_t delta);
 /* Changes the size of one table that asked for it; false: none did. The helper, or neap_tick. */
 bool np_table_serve(void);
 bool np_table_wants_service(void);
+
+/* Nobody uses any table any more, there is no helper. */
+void np_table_end(void);
 
 /* No table changes size between the two; the caller is parked while it waits. */
 void np_table_before_fork(void);

@@ -88,7 +88,9 @@ struct neap_generator_body_ {
 #define NEAP_YIELD(value) NEAP_YIELD_(value, NEAP_JOIN_(neap_yield_, __COUNTER__))
 #define NEAP_YIELD_(value, label) \
     do { \
-        self->generator.at = __extension__ && label; \
+        void *neap_at_ = __extension__ && label; \
+        __asm__("" : "+r"(neap_at_)); /* a label's address stays good: gcc's warning is wrong */ \
+        self->generator.at = neap_at_; \
         return (value); \
     label:; \
     } while (0)

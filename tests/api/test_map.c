@@ -5,6 +5,7 @@
  * read, write, walk and collect at once. */
 #include <neap/neap.h>
 
+#include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,6 +297,35 @@ static void many(void)
     neap_release(map);
 }
 
+static size_t from_malloc(void)
+{
+    struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
+}
+
+/* Its table is another thread's work, in part: all of it comes back. */
+static void a_large_one_dies(void)
+{
+    enum { MANY = 30000, PATIENCE = 10000, SMALL = 65536 /* of malloc's own, per thread */ };
+    size_t most = from_malloc() + SMALL;
+    int disposed_before = disposed;
+    struct neap_map *map = neap_map_new();
+    for (int i = 0; i < MANY; i++) {
+        struct neap_string *name = name_of(i);
+        put(map, name, i);
+        neap_release(name);
+    }
+    neap_release(map);
+    for (int i = 0; i < PATIENCE && (disposed - disposed_before < MANY || from_malloc() > most);
+         i++) {
+        neap_safepoint();
+        if (i > 2 * MANY / 100)
+            usleep(1000);
+    }
+    is_int(disposed - disposed_before, MANY, "a large map dies a piece at a time, all of it");
+    ok(from_malloc() <= most, "and its table is given back");
+}
+
 static bool drop_entry(struct neap_string *key, void *value, void *arg)
 {
     struct neap_map *map = arg;
@@ -480,6 +510,7 @@ int main(void)
     other_keys();
     cycles();
     many();
+    a_large_one_dies();
     change_while_walking();
     together();
     walk_beside_writers();

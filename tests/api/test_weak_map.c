@@ -43,6 +43,12 @@ static void phoenix_finalize(void *self)
 }
 NEAP_DEFINE_TYPE(phoenix, (link), .finalize = phoenix_finalize);
 
+/* Whose garbage waits for a peek grace period and is looked at again. */
+struct page {
+    void *link;
+};
+NEAP_DEFINE_TYPE(page, (link), .flags = NEAP_PEEKABLE);
+
 static struct node *make(void)
 {
     __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
@@ -140,6 +146,25 @@ static void values_that_know_their_keys(void)
     enter(map, name, list);
     neap_release(name);
     ok(neap_collect(2) == 2 && neap_weak_map_count(map) == 0, "nor is a string");
+    neap_release(map);
+}
+
+static void peekable_ones(void)
+{
+    struct neap_weak_map *map = neap_weak_map_new();
+    struct page *page = neap_new(page), *key = neap_new(page);
+    (void)neap_weak_map_set(map, page, page);
+    neap_release(page);
+    is_int(neap_collect(2), 1, "a peekable key that is its own value dies");
+    neap_set((struct page **)&key->link, page = neap_new(page));
+    neap_set((struct page **)&page->link, key);
+    (void)neap_weak_map_set(map, key, page);
+    neap_release(page);
+    is_int(neap_collect(2), 0, "one that is held keeps its value");
+    is_int(neap_weak_map_count(map), 1, "and its entry");
+    neap_release(key);
+    is_int(neap_collect(2), 2, "and when nobody holds it both die");
+    is_int(neap_weak_map_count(map), 0, "and the entry is gone");
     neap_release(map);
 }
 
@@ -302,6 +327,7 @@ int main(void)
     basics();
     young_entries();
     values_that_know_their_keys();
+    peekable_ones();
     maps_in_cycles();
     chains(2, false);
     chains(3000, false);

@@ -101,6 +101,32 @@ void act_make_linked(struct worker *worker)
     keep(worker, object);
 }
 
+/* Two quiet objects that only their maker has ever had hold of, one in the other's plain slot; what
+ * others do to them is what a thread's collection of its own objects has to notice. */
+void act_bury(struct worker *worker)
+{
+    struct node *outer = object_make(QUIET, 0), *inner = object_make(QUIET, 0);
+    if (outer != NULL && inner != NULL) {
+        edge_build(outer, 0, inner);
+        edge_set(shared.boards[roll(worker, BOARDS)], roll(worker, 2), outer);
+    }
+    if (outer != NULL)
+        hand_give(outer);
+    if (inner != NULL)
+        hand_give(inner);
+}
+
+void act_unearth(struct worker *worker)
+{
+    for (int i = 0; i < 4; i++) {
+        struct node *outer = edge_get(shared.boards[roll(worker, BOARDS)], roll(worker, 2));
+        if (outer == NULL)
+            continue;
+        keep(worker, edge_take(outer, 0));
+        hand_give(outer);
+    }
+}
+
 /* count objects, each linked by link, then all but one dropped. */
 static void build(struct worker *worker, uint32_t count,
                   void (*link)(struct worker *worker, struct node **made, uint32_t count))

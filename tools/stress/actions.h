@@ -64,7 +64,10 @@ void actions_each_weak(void (*look)(struct weak_entry *entry, void *arg), void *
 /* Coordinator, quiet: every object that a container holds, after a look into the container. */
 void containers_each_root(void (*root)(uint32_t id, void *arg), void *arg);
 
-/* Objects of neap's that are not records: weak references. */
+/* The weak map gives to this key, which is reached, what it must. */
+void ward_check(struct node *key);
+
+/* Objects of neap's that are not records: weak references, the weak map. */
 extern _Atomic long weaks_alive;
 extern _Atomic long blocks_alive;
 

@@ -1,19 +1,37 @@
 /* SPDX-License-Identifier: MIT
  *
- * Containers: a map that all threads read and write. What its keys hold is kept as slots are: the
- * exclusive or of the ids that went in and came out. Every key has objects of its own, and no other
- * comes out. */
+ * Containers that all threads use.
+ *
+ * A map. What its keys hold is kept as slots are: the exclusive or of the ids that went in and came
+ * out. Every key has objects of its own, and no other comes out.
+ *
+ * A channel. A message in it is a hand; as many come out as went in.
+ *
+ * A weak map, made when it is first used and gone with the round, since collections take another
+ * way while there is one. Which value belongs to an object as key is in the object's record
+ * (`ward`), under a lock that is held around the map's call too: whoever has the key in hand finds
+ * exactly that value. Where finalizers bring objects back, those may have lost their entries. */
 #include "tools/stress/hands.h"
 #include "tools/stress/story.h"
 
-enum { KEYS = 48, FIRST_HOME = 1000 };
+enum { KEYS = 48, FIRST_HOME = 1000, CHANNEL_ROOM = 24, WARD_LOCKS = 16 };
 
 static struct neap_map *map;
 static struct neap_string *keys[KEYS];
 static _Atomic uint32_t held[KEYS];
 
+static struct neap_channel *channel;
+static _Atomic long sent; /* and not received */
+
+static struct neap_weak_map *_Atomic wards;
+static pthread_mutex_t ward_locks[WARD_LOCKS] = {[0 ... WARD_LOCKS - 1] =
+                                                     PTHREAD_MUTEX_INITIALIZER};
+
 void containers_begin(void)
 {
+    channel = neap_channel_new(CHANNEL_ROOM);
+    if (channel == NULL)
+        story_lie(0, 0, "no memory for the channel");
     map = neap_map_new();
     for (unsigned i = 0; map != NULL && i < KEYS; i++) {
         char name[2] = {(char)('0' + i), '\0'};
@@ -112,8 +130,145 @@ void act_map(struct worker *worker)
     }
 }
 
+/* ---- the channel ---- */
+
+static void send_any(struct worker *worker)
+{
+    uint32_t index = roll(worker, HANDS);
+    struct node *object = worker->hands[index];
+    if (object == NULL)
+        return;
+    (void)object_check(object, "to be sent");
+    uint32_t id = object->head.id;
+    story_note("send", id, 0);
+    atomic_fetch_add(&sent, 1); /* before: who receives it counts down */
+    bool gone = roll(worker, 4) == 0 ? neap_channel_send_within(channel, object, roll(worker, 2))
+                                     : neap_channel_try_send(channel, object);
+    if (!gone) {
+        atomic_fetch_sub(&sent, 1);
+        (void)object_check(object, "not sent");
+        return;
+    }
+    worker->hands[index] = NULL;
+    if (index < WEAKS)
+        worker->weaks[index].followed = false;
+}
+
+/* A message that came out is a hand already. */
+static struct node *receive(bool waits)
+{
+    struct node *object =
+        waits ? neap_channel_receive_within(channel, 1) : neap_channel_try_receive(channel);
+    if (object == NULL)
+        return NULL;
+    const struct record *record = object_check(object, "out of the channel");
+    if (atomic_load(&record->hands) < 1)
+        story_lie(object->head.id, 0, "object %u comes out of the channel and is in nobody's hand",
+                  object->head.id);
+    story_note("receive", object->head.id, 0);
+    atomic_fetch_sub(&sent, 1);
+    return object;
+}
+
+void act_channel(struct worker *worker)
+{
+    for (int i = 0; i < 6; i++)
+        if (roll(worker, 2) == 0)
+            send_any(worker);
+        else
+            keep(worker, receive(roll(worker, 8) == 0));
+}
+
+/* ---- the weak map ---- */
+
+static struct neap_weak_map *weak_map(void)
+{
+    struct neap_weak_map *found = atomic_load(&wards);
+    if (found != NULL)
+        return found;
+    struct neap_weak_map *made = neap_weak_map_new();
+    if (made == NULL)
+        return NULL;
+    if (atomic_compare_exchange_strong(&wards, &found, made)) {
+        atomic_fetch_add(&weaks_alive, 1);
+        return made;
+    }
+    neap_release(made);
+    return found;
+}
+
+static pthread_mutex_t *lock_ward(const struct node *key)
+{
+    pthread_mutex_t *lock = &ward_locks[key->head.id % WARD_LOCKS];
+    (void)neap_mutex_lock(lock);
+    return lock;
+}
+
+/* The caller has the key in hand, or the world is quiet and the key is reached. */
+static void check_ward(struct node *key)
+{
+    struct record *record = &records[key->head.id];
+    struct node *value = neap_weak_map_get(atomic_load(&wards), key);
+    uint32_t expected = atomic_load(&record->ward);
+    if (value == NULL && stress_revives)
+        atomic_store(&record->ward, 0);
+    else if (value != (expected != 0 ? records[expected].object : NULL))
+        story_lie(key->head.id, expected, "to key %u the weak map gives %p, which is not object %u",
+                  key->head.id, (void *)value, expected);
+    if (value != NULL) {
+        (void)object_check(value, "in the weak map");
+        neap_release(value);
+    }
+}
+
+void ward_check(struct node *key)
+{
+    if (atomic_load(&wards) != NULL)
+        check_ward(key);
+}
+
+void act_weak_map(struct worker *worker)
+{
+    struct node *key = any_hand(worker), *value = any_hand(worker);
+    struct neap_weak_map *map_now = weak_map();
+    if (key == NULL || map_now == NULL)
+        return;
+    uint32_t choice = roll(worker, 8);
+    pthread_mutex_t *lock = lock_ward(key);
+    struct record *record = &records[key->head.id];
+    if (choice < 4 && value != NULL) {
+        story_note("ward", key->head.id, value->head.id);
+        if (neap_weak_map_set(map_now, key, value) == NEAP_OK)
+            atomic_store(&record->ward, value->head.id);
+    } else if (choice < 5) {
+        story_note("no ward", key->head.id, 0);
+        (void)neap_weak_map_remove(map_now, key);
+        atomic_store(&record->ward, 0);
+    } else {
+        check_ward(key);
+    }
+    pthread_mutex_unlock(lock);
+}
+
+static void drop_wards(void)
+{
+    struct neap_weak_map *last = atomic_exchange(&wards, NULL);
+    if (last == NULL)
+        return;
+    neap_release(last);
+    atomic_fetch_sub(&weaks_alive, 1);
+    for (uint32_t id = 1; id < RECORDS; id++)
+        atomic_store_explicit(&records[id].ward, 0, memory_order_relaxed);
+}
+
+/* ---- all ---- */
+
 void containers_each_root(void (*root)(uint32_t id, void *arg), void *arg)
 {
+    long in_channel = atomic_load(&sent);
+    if ((long)neap_channel_count(channel) != in_channel)
+        story_lie(0, 0, "the channel holds %zu messages, and %ld were sent and not received",
+                  neap_channel_count(channel), in_channel);
     for (uint32_t key = 0; key < KEYS; key++) {
         uint32_t id = atomic_load(&held[key]);
         struct node *object = neap_map_get(map, keys[key]);
@@ -127,6 +282,10 @@ void containers_each_root(void (*root)(uint32_t id, void *arg), void *arg)
 
 void containers_drop(void)
 {
+    struct node *message;
+    while ((message = receive(false)) != NULL)
+        hand_give(message);
+    drop_wards();
     for (uint32_t key = 0; key < KEYS; key++) {
         struct node *object = neap_map_take(map, keys[key]);
         if (object == NULL)
@@ -136,7 +295,8 @@ void containers_drop(void)
     }
 }
 
-/* What the map and its keys are themselves is not an object of the oracle's: it goes uncounted. */
+/* What the map, its keys and the channel are themselves is not an object of the oracle's: it goes
+ * uncounted. */
 void containers_end(void)
 {
     for (unsigned i = 0; i < KEYS; i++) {
@@ -145,4 +305,6 @@ void containers_end(void)
     }
     neap_release(map);
     map = NULL;
+    neap_release(channel);
+    channel = NULL;
 }

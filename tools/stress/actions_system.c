@@ -184,6 +184,22 @@ void act_pending(struct worker *worker)
     (void)neap_run_pending(roll(worker, 20));
 }
 
+/* Where objects come from is recorded, or not, or just no longer. */
+void act_trace(struct worker *worker)
+{
+    uint32_t choice = roll(worker, 8);
+    struct node *object = any_hand(worker);
+    unsigned line;
+    if (choice < 3)
+        (void)neap_trace_start(1 + roll(worker, 3), roll(worker, 2) * 4096);
+    else if (choice < 5)
+        neap_trace_stop();
+    else if (choice < 6)
+        neap_snapshot_free(neap_trace_snapshot());
+    else if (object != NULL)
+        (void)neap_trace_site_of(object, NULL, &line);
+}
+
 static bool see_object(void *object, void *arg)
 {
     (void)arg;

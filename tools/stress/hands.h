@@ -55,6 +55,8 @@ void block_free(struct block *block);
     X(make) \
     X(make_linked) \
     X(graph) \
+    X(bury) \
+    X(unearth) \
     X(publish) \
     X(load) \
     X(swap) \
@@ -94,6 +96,9 @@ void block_free(struct block *block);
     X(freeze) \
     X(list) \
     X(map) \
+    X(channel) \
+    X(weak_map) \
+    X(trace) \
     X(fork)
 
 #define DECLARE(name) void act_##name(struct worker *worker);

@@ -271,6 +271,7 @@ struct node *object_make(enum kind kind, uint32_t more)
     record->object = object;
     record->immortal = false;
     record->home = 0;
+    atomic_store_explicit(&record->ward, 0, memory_order_relaxed);
     atomic_store_explicit(&record->deferred, false, memory_order_relaxed);
     record->edge_count = slots_of(object, more);
     record->edges = record->edge_count <= INLINE_EDGES

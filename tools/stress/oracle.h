@@ -69,6 +69,7 @@ struct record {
     uint32_t edge_count;        /* (c) */
     _Atomic uint32_t *edges;    /* (c) the array, (x) its entries: an id or 0 */
     _Atomic uint32_t inline_edges[INLINE_EDGES];
+    _Atomic uint32_t ward; /* (x) the id of what the weak map gives to this key, or 0 */
     struct node *object;   /* (c) */
     bool immortal;         /* (q) written under a lock */
     _Atomic bool deferred; /* (x) was deferred at some time */

@@ -55,6 +55,10 @@ static void follow(struct record *record, size_t *depth)
     uint32_t id = (uint32_t)(record - records);
     struct node *object = record->object;
     (void)object_check(object, "quiet");
+    ward_check(object);
+    uint32_t ward = atomic_load(&record->ward);
+    if (ward != 0)
+        push(ward, id, depth);
     for (uint32_t i = 0; i < record->edge_count; i++) {
         uint32_t expected = atomic_load(&record->edges[i]);
         const struct node *child = __atomic_load_n(object_slot(object, i), __ATOMIC_ACQUIRE);
