@@ -168,6 +168,16 @@ static void put_collector(struct writer *writer)
     for (int generation = 0; generation < 3; generation++)
         fprintf(writer->out, "neap_gc_seconds_total{generation=\"%d\"} %.9f\n", generation,
                 (double)stats[generation].total_ns / 1e9);
+    family(writer, "neap_gc_phase_seconds", "counter", "Time in collections by phase.");
+    for (int generation = 0; generation < 3; generation++)
+        for (unsigned phase = 0; phase < NEAP_GC_PHASES; phase++)
+            fprintf(writer->out,
+                    "neap_gc_phase_seconds_total{generation=\"%d\",phase=\"%s\"} %.9f\n",
+                    generation, neap_gc_phase_name((enum neap_gc_phase)phase),
+                    (double)stats[generation].phase_ns[phase] / 1e9);
+    family(writer, "neap_gc_confined_collections", "counter",
+           "Young collections of one thread's own objects, with nobody stopped.");
+    fprintf(writer->out, "neap_gc_confined_collections_total %" PRIu64 "\n", stats[0].confined);
     family(writer, "neap_gc_max_pause_seconds", "gauge", "Longest stop by generation.");
     for (int generation = 0; generation < 3; generation++)
         fprintf(writer->out, "neap_gc_max_pause_seconds{generation=\"%d\"} %.9f\n", generation,

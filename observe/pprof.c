@@ -422,8 +422,8 @@ static int write_collapsed(const struct neap_snapshot *snapshot, struct np_symbo
 }
 
 /* With the world going on: files are slow. */
-static int with_snapshot(FILE *out,
-                         int (*write)(const struct neap_snapshot *, struct np_symbols *, FILE *))
+int np_with_trace_snapshot(FILE *out,
+                           int (*write)(const struct neap_snapshot *, struct np_symbols *, FILE *))
 {
     if (!neap_trace_is_on())
         return NEAP_ESTATE;
@@ -441,17 +441,17 @@ static int with_snapshot(FILE *out,
 
 int np_pprof_to(FILE *out)
 {
-    return with_snapshot(out, write_pprof);
+    return np_with_trace_snapshot(out, write_pprof);
 }
 
 static int pprof_allocs_to(FILE *out)
 {
-    return with_snapshot(out, write_pprof_allocs);
+    return np_with_trace_snapshot(out, write_pprof_allocs);
 }
 
 int np_collapsed_to(FILE *out)
 {
-    return with_snapshot(out, write_collapsed);
+    return np_with_trace_snapshot(out, write_collapsed);
 }
 
 int neap_pprof_write(const char *path)

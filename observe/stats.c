@@ -101,10 +101,14 @@ int neap_stats_write_json(FILE *out)
                 ",\"uncollectable\":%" PRIu64 ",\"pause_p50_ns\":%" PRIu64
                 ",\"pause_p99_ns\":%" PRIu64 ",\"pause_max_ns\":%" PRIu64 ",\"stopped_ns\":%" PRIu64
                 ",\"total_ns\":%" PRIu64 ",\"confined\":%" PRIu64 ",\"confined_collected\":%" PRIu64
-                "}",
+                ",\"phases_ns\":{",
                 generation > 0 ? "," : "", gc.collections, gc.collected, gc.uncollectable,
                 gc.pause_p50_ns, gc.pause_p99_ns, gc.pause_max_ns, gc.stopped_ns, gc.total_ns,
                 gc.confined, gc.confined_collected);
+        for (unsigned phase = 0; phase < NEAP_GC_PHASES; phase++)
+            fprintf(out, "%s\"%s\":%" PRIu64, phase > 0 ? "," : "",
+                    neap_gc_phase_name((enum neap_gc_phase)phase), gc.phase_ns[phase]);
+        fprintf(out, "}}");
     }
     fprintf(out, "],");
     np_stops_write_json(out);

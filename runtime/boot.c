@@ -26,6 +26,7 @@
 #include "neap/runtime.h"
 #include "neap/thread.h"
 #include "observe/leaks.h"
+#include "observe/record.h"
 #include "observe/timeline.h"
 #include "observe/tracer.h"
 #include "runtime/batch.h"
@@ -296,16 +297,20 @@ int neap_init(const struct neap_options *options)
 {
     np_lock_parked(&lock);
     int status;
+    bool first = false;
     if (ending && pthread_equal(ender, pthread_self())) {
         status = NEAP_ESTATE;
     } else {
         while (ending)
             pthread_cond_wait(&changed, &lock);
-        status = nesting == 0 ? first_init(options) : np_thread_attach(NULL);
+        first = nesting == 0;
+        status = first ? first_init(options) : np_thread_attach(NULL);
         if (status == NEAP_OK)
             nesting++;
     }
     pthread_mutex_unlock(&lock);
+    if (first && status == NEAP_OK)
+        np_record_begin();
     return status;
 }
 
@@ -342,6 +347,7 @@ static void settle_everything(void)
 /* The outermost shutdown. User code runs in here: without the lock. */
 static size_t end_runtime(struct neap_leaks **ret_leaks)
 {
+    np_record_end();
     np_collector_end();
     settle_everything();
     np_dynamic_end();

@@ -88,6 +88,11 @@
       "fault injection: each allocation fails with the probability of one in so many; 0: none") \
     X(fail_seed, 1, 0, UINT64_MAX, \
       "what fail_one_in draws from: the same seed fails the same allocations of a single thread") \
+    X(record, 0, 0, 1, \
+      "1: a profile, a timeline and a heap snapshot of the run are written into the folder that " \
+      "the environment variable NEAP_RECORD names, else the current one (neap record)") \
+    X(record_bytes, 524288, 0, UINT64_MAX, \
+      "record: mean distance of sampled allocations in bytes; 0: every allocation") \
     X(huge_pages, 0, 0, 1, \
       "1: asks for transparent huge pages under small blocks: fewer misses of the TLB, memory in " \
       "steps of 2 MiB")

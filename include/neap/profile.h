@@ -40,6 +40,11 @@ NEAP_PUBLIC int neap_pprof_write_allocs(const char *path);
  * refs: none | user code: no | point: quiescent | threads: attached | fails: status */
 NEAP_PUBLIC int neap_collapsed_write(const char *path);
 
+/* The same for heaptrack_print and heaptrack_gui: allocations, temporary ones and what is alive (as
+ * "leaked") by place; when each was made and freed is not known. Fails as neap_pprof_write.
+ * refs: none | user code: no | point: quiescent | threads: attached | fails: status */
+NEAP_PUBLIC int neap_heaptrack_write(const char *path);
+
 /* Spans of collections, stops, times to safepoint and blocking regions of every thread, as Chrome
  * trace events, for Perfetto, chrome://tracing or the Firefox Profiler. Written as the program
  * runs, outside pauses. NEAP_ESTATE while one is being written already, NEAP_EIO, NEAP_ENOMEM.

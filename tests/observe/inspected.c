@@ -54,7 +54,6 @@ static void *sleeper(void *arg)
 int main(int argc, char **argv)
 {
     pthread_t thread;
-    (void)argv;
     if (neap_init(NULL) != NEAP_OK)
         return 2;
     hub = neap_new(hub), leaf = neap_new(leaf), giant = neap_new(giant);
@@ -72,6 +71,8 @@ int main(int argc, char **argv)
     while (!__atomic_load_n(&is_waiting, __ATOMIC_ACQUIRE))
         NEAP_BLOCKED(sched_yield());
     neap_safepoint();
+    if (argc > 1 && argv[1][0] == 'e')
+        exit(7); /* without neap_shutdown */
     if (argc > 1)
         abort(); /* for its core file */
     stand_still();

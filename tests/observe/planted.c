@@ -162,6 +162,8 @@ static void write_pprof(const char *file)
     check(neap_pprof_write(file), "neap_pprof_write");
     snprintf(other, sizeof other, "%s.collapsed", file);
     check(neap_collapsed_write(other), "neap_collapsed_write");
+    snprintf(other, sizeof other, "%s.heaptrack", file);
+    check(neap_heaptrack_write(other), "neap_heaptrack_write");
     planted_caller(&head, 2000);
     snprintf(other, sizeof other, "%s.second", file);
     check(neap_pprof_write(other), "neap_pprof_write");

@@ -22,6 +22,12 @@ ok(seen["neap_heap_objects"] >= 1000, "objects are counted", seen)
 ok(seen["neap_heap_inuse_bytes"] >= 1000 * 40, "and their bytes")
 ok(seen["neap_alloc_bytes_total"] >= 1000 * 24, "bytes asked for are counted", seen)
 ok(seen['neap_gc_collections_total{generation="2"}'] == 1, "one old collection")
+phases = {key: value for key, value in seen.items() if key.startswith("neap_gc_phase_seconds_total")}
+ok(len(phases) == 3 * 13 and phases['neap_gc_phase_seconds_total{generation="2",phase="count"}'] > 0 and
+   sum(phases.values()) <= sum(value for key, value in seen.items()
+                               if key.startswith("neap_gc_seconds_total")) * 1.5 + 0.001,
+   "the time of collections by phase", phases)
+ok("neap_gc_confined_collections_total" in seen, "confined collections")
 ok(seen['neap_threads{state="running"}'] >= 1, "a thread is running")
 for name in ("neap_gc_stopped_seconds", "neap_gc_time_to_safepoint_seconds"):
     buckets = [value for key, value in seen.items()

@@ -4,6 +4,8 @@
 the commands as docs/guides.md writes them, find what is planted."""
 import os
 import re
+import subprocess
+import sys
 
 from client import SOURCE, path, planted
 from tap import done, ok, run
@@ -55,4 +57,36 @@ for words in (["top", path("nothing")], ["top", path("g")], ["leaks", path("t")]
     status, output = run([os.path.join(SOURCE, "tools/neap")] + words)
     ok(status == 1 and output.startswith("neap: ") and "Traceback" not in output,
        f"neap {words[0]} of {os.path.basename(words[-1])}: a sentence", output)
+# neap record: a program that knows nothing of it, one that exits at once, one without neap.
+EXAMPLE, NEAP = os.environ["NEAP_INSPECTED"], os.path.join(SOURCE, "tools", "neap")
+
+
+def record(folder, *command, **environment):
+    return subprocess.run([sys.executable, NEAP, "record", "-o", path(folder), "--", *command], text=True,
+                          capture_output=True, timeout=120, check=False,
+                          env={**os.environ, "NEAP_OPTIONS": "record_bytes=0", **environment})
+
+
+ended = record("recorded", EXAMPLE)
+files = {name.split(".", 2)[2]: path(os.path.join("recorded", name))
+         for name in os.listdir(path("recorded"))}
+ok(ended.returncode == 0 and set(files) == {"profile.pb.gz", "timeline.json", "heapsnapshot"},
+   "neap record leaves three files", ended.stderr)
+ok(all(f"{opener} {files[name]}" in ended.stderr for opener, name in
+       (("neap top", "profile.pb.gz"), ("neap pauses", "timeline.json"), ("neap leaks", "heapsnapshot"))),
+   "and says how to open each", ended.stderr)
+for opener, name, words in (("top", "profile.pb.gz", "inspected.c"), ("pauses", "timeline.json", "collect"),
+                            ("leaks", "heapsnapshot", "held from outside")):
+    shown = subprocess.run([sys.executable, NEAP, opener, files[name]], text=True, capture_output=True,
+                           check=False).stdout
+    ok(words in shown, f"neap {opener} opens it", shown)
+ended = record("failed", EXAMPLE, "exit")
+ok(ended.returncode == 7 and len(os.listdir(path("failed"))) == 3,
+   "a program that exits without neap_shutdown is recorded, its status kept", ended)
+ended = record("nothing", "true")
+ok(ended.returncode == 0 and "is it linked with neap?" in ended.stderr, "one without neap is told")
+ended = record("none", path("no such program"))
+ok(ended.returncode == 1 and "No such file" in ended.stderr, "and one that is not there", ended.stderr)
+ended = record("unwritable", EXAMPLE, NEAP_OPTIONS="record_bytes=0,fail_nth=30")
+ok(ended.returncode in (0, 2), "whichever allocation fails, the program goes on or says why", ended)
 done()
