@@ -126,6 +126,8 @@ static void run(struct np_pending_item *unused)
 
 int neap_pressure_add_callback(neap_pressure_fn *callback, void *arg)
 {
+    if (!np_callbacks_any(&callbacks)) /* nobody was told, so nobody is told now, of what was */
+        np_store_relaxed(&state.refused, false);
     bool added = np_callbacks_add(&callbacks, (void (*)(void))callback, arg);
     return added ? NEAP_OK : NEAP_ENOMEM;
 }

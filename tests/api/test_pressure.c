@@ -168,6 +168,39 @@ static void by_a_stranger(void)
     drop_all();
 }
 
+/* The limit is reached by what is idle: giving that back is enough. */
+static void idle_makes_room(void)
+{
+    enum { SMALL = 400, COUNT = 14 * MIB / SMALL };
+    static void *small[COUNT];
+    size_t got = 0;
+    for (int i = 0; i < COUNT; i++)
+        got += (small[i] = neap_alloc(SMALL)) != NULL;
+    for (int i = 0; i < COUNT; i++)
+        neap_free(small[i]);
+    void *block = neap_alloc(14 * MIB);
+    ok(got == COUNT && block != NULL, "no allocation fails");
+    neap_safepoint();
+    is_int(told.refusals, 0, "and no refusal is told");
+    neap_free(block);
+    block = neap_alloc(25 * MIB);
+    neap_safepoint();
+    ok(block == NULL && told.refusals == 1, "one that fails is told");
+    drop_all();
+}
+
+static void not_of_the_past(void)
+{
+    neap_pressure_remove_callback(note, NULL);
+    ok(neap_alloc(25 * MIB) == NULL, "while nobody asks an allocation fails");
+    neap_safepoint();
+    is_int(neap_pressure_add_callback(note, NULL), NEAP_OK, "who asks afterwards");
+    while (told.calls == 0 && block_count < BLOCKS_MOST && grow())
+        ;
+    ok(told.calls == 1 && told.refusals == 0, "is not told of it");
+    drop_all();
+}
+
 static void many_callbacks(void)
 {
     int added = 0;
@@ -192,6 +225,8 @@ int main(void)
     external();
     collected_first();
     by_a_stranger();
+    idle_makes_room();
+    not_of_the_past();
     many_callbacks();
     return harness_end();
 }
