@@ -31,7 +31,7 @@ bool np_commit_hard(size_t bytes);
 void np_uncommit(size_t bytes);
 /* How an allocation's slow path ends, with no lock held: gives block back. NULL is told as a
  * refusal if the account is why; a refusal after which the allocation found memory all the same is
- * forgotten. */
+ * forgotten. Whoever must have the pressure looked at by another thread wakes one here. */
 void *np_commit_outcome(void *block);
 size_t np_committed(void);
 

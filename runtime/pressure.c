@@ -17,10 +17,13 @@ enum {
     STEP_SHARE = 16 /* told again after growth by a sixteenth */
 };
 
+/* Bits of np_pressure_wanted. */
+enum asked { ASKED_ITSELF = 1 << 0, ASKED_ALL = 1 << 1 };
+
 static struct np_callbacks callbacks = NP_CALLBACKS_INIT;
 
 /* relaxed, all accesses to these: figures and hints; the pending list's lock orders the item */
-bool np_pressure_wanted;
+unsigned np_pressure_wanted; /* enum asked */
 static struct {
     uint64_t limit;   /* (c) beyond which memory is short; 0: never */
     uint64_t mark;    /* (x) and beyond which somebody is told, again */
@@ -58,7 +61,7 @@ void np_pressure_init(void)
     state.limit = soft != 0 ? soft : hard - hard / HARD_SHARE;
     np_store_relaxed(&state.external, 0);
     np_store_relaxed(&state.refused, false);
-    np_store_relaxed(&np_pressure_wanted, false);
+    np_store_relaxed(&np_pressure_wanted, 0u);
     if (state.limit != 0)
         watch(state.limit);
 }
@@ -69,13 +72,36 @@ void np_pressure_fini(void)
     np_commit_watch(0, 0);
 }
 
-void np_pressure_raise(bool refused)
+/* Whoever passes a safepoint first will do: any of them may sleep, or compute, for long. */
+static void ask_all(void)
+{
+    for (uint32_t slot = 1; slot <= np_thread_high(); slot++) {
+        struct np_thread *thread = np_thread_at((uint16_t)slot);
+        if (np_thread_state_of(thread) != NP_DETACHED)
+            np_thread_request(thread, NP_REQUEST_PENDING);
+    }
+}
+
+bool np_pressure_raise(bool refused)
 {
     if (refused)
         np_store_relaxed(&state.refused, true);
-    np_store_relaxed(&np_pressure_wanted, true);
-    if (np_tls.thread != NULL)
+    if (np_tls.id != NEAP_OWNER_NOBODY) { /* attached, and not in a blocking region */
+        (void)np_fetch_or_relaxed(&np_pressure_wanted, ASKED_ITSELF);
         np_thread_request(np_tls.thread, NP_REQUEST_PENDING);
+        return false;
+    }
+    if (np_fetch_or_relaxed(&np_pressure_wanted, ASKED_ALL) & ASKED_ALL)
+        return false;
+    ask_all();
+    return np_callbacks_any(&callbacks);
+}
+
+void np_pressure_attached(struct np_thread *thread)
+{
+    /* one raised meanwhile may miss the thread: its first slow path serves it */
+    if (np_unlikely(np_load_relaxed(&np_pressure_wanted) != 0))
+        np_thread_request(thread, NP_REQUEST_PENDING);
 }
 
 void np_pressure_told(int64_t external)
@@ -86,7 +112,7 @@ void np_pressure_told(int64_t external)
     uint64_t used = used_bytes(), mark = np_load_relaxed(&state.mark);
     watch(used <= state.limit ? state.limit : mark);
     if (used > mark)
-        np_pressure_raise(false);
+        (void)np_pressure_raise(false);
 }
 
 static bool is_short(void)
@@ -96,7 +122,7 @@ static bool is_short(void)
 
 void np_pressure_serve_slow(void)
 {
-    if (!np_exchange_relaxed(&np_pressure_wanted, false) || !is_short())
+    if (np_exchange_relaxed(&np_pressure_wanted, 0) == 0 || !is_short())
         return;
     watch(used_bytes() + state.limit / STEP_SHARE);
     bool queued = false;
@@ -126,8 +152,10 @@ static void run(struct np_pending_item *unused)
 
 int neap_pressure_add_callback(neap_pressure_fn *callback, void *arg)
 {
-    if (!np_callbacks_any(&callbacks)) /* nobody was told, so nobody is told now, of what was */
+    if (!np_callbacks_any(&callbacks)) { /* nobody was told, so nobody is told now, of what was */
         np_store_relaxed(&state.refused, false);
+        np_store_relaxed(&np_pressure_wanted, 0u);
+    }
     bool added = np_callbacks_add(&callbacks, (void (*)(void))callback, arg);
     return added ? NEAP_OK : NEAP_ENOMEM;
 }

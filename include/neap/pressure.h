@@ -28,7 +28,7 @@ extern "C" {
 struct neap_pressure {
     uint64_t used_bytes; /* committed by the heap, and told by neap_external_bytes */
     uint64_t soft_limit_bytes, hard_limit_bytes; /* as in the options; 0: none */
-    bool refused; /* since the last call the hard limit stood in the way of an allocation */
+    bool refused; /* since the last call an allocation has failed for the hard limit */
 };
 
 typedef void neap_pressure_fn(const struct neap_pressure *pressure, void *arg);

@@ -161,9 +161,46 @@ static void by_a_stranger(void)
     if (pthread_create(&thread, NULL, allocate, &block) != 0 || neap_thread_join(thread, NULL) != 0)
         bail("no thread");
     ok(block != NULL, "a thread that is not attached takes it all");
-    neap_release(neap_new_array(large, 20)); /* a slow path */
     neap_safepoint();
-    is_int(told.calls, 1, "who is attached is told");
+    is_int(told.calls, 1, "who is attached is told at the next safepoint");
+    neap_free(block);
+    drop_all();
+}
+
+/* Tells how many calls its safepoint and its leaving have brought. */
+static void *come_by(void *arg)
+{
+    int *ret_calls = arg;
+    if (neap_thread_attach("passer") != NEAP_OK)
+        bail("not attached");
+    neap_safepoint();
+    ret_calls[0] = told.calls;
+    void *block = NEAP_BLOCKED(neap_alloc(LIMIT / 4));
+    neap_thread_detach();
+    ret_calls[1] = told.calls;
+    neap_free(block);
+    return NULL;
+}
+
+static void let_one_come_by(int *ret_calls)
+{
+    pthread_t thread;
+    if (NEAP_BLOCKED(pthread_create(&thread, NULL, come_by, ret_calls) +
+                     pthread_join(thread, NULL)) != 0)
+        bail("no thread");
+}
+
+/* The only attached thread sleeps; another one comes, in a slot that has its heap. */
+static void while_all_sleep(void)
+{
+    int calls[2];
+    let_one_come_by(calls);
+    is_int(calls[1], 0, "below the limit nobody is told");
+    void *block = NEAP_BLOCKED(neap_alloc(LIMIT + MIB));
+    ok(block != NULL, "a thread takes it all in a blocking region");
+    let_one_come_by(calls);
+    is_int(calls[0], 1, "who is attached later is told at its first safepoint");
+    is_int(calls[1], 2, "and as it leaves");
     neap_free(block);
     drop_all();
 }
@@ -225,6 +262,7 @@ int main(void)
     external();
     collected_first();
     by_a_stranger();
+    while_all_sleep();
     idle_makes_room();
     not_of_the_past();
     many_callbacks();
