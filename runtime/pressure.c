@@ -24,32 +24,26 @@ static struct np_callbacks callbacks = NP_CALLBACKS_INIT;
 
 /* relaxed, all accesses to these: figures and hints; the pending list's lock orders the item */
 unsigned np_pressure_wanted; /* enum asked */
+int64_t np_pressure_external;
 static struct {
-    uint64_t limit;   /* (c) beyond which memory is short; 0: never */
-    uint64_t mark;    /* (x) and beyond which somebody is told, again */
-    int64_t external; /* (x) told */
-    bool refused;     /* (x) since the last call */
-    bool queued;      /* (x) the item is on the pending list */
+    uint64_t limit; /* (c) beyond which memory is short; 0: never */
+    uint64_t mark;  /* (x) and beyond which somebody is told, again */
+    bool refused;   /* (x) since the last call */
+    bool queued;    /* (x) the item is on the pending list */
 } state;
 
 static void run(struct np_pending_item *unused);
 static struct np_pending_item item = {.run = run};
 
-static uint64_t external_bytes(void)
-{
-    int64_t external = np_load_relaxed(&state.external);
-    return external > 0 ? (uint64_t)external : 0;
-}
-
 static uint64_t used_bytes(void)
 {
-    return np_committed() + external_bytes();
+    return np_committed() + np_external_bytes();
 }
 
 /* From how many bytes in use on alloc is to raise; in its own terms, without those outside. */
 static void watch(uint64_t mark)
 {
-    uint64_t external = external_bytes();
+    uint64_t external = np_external_bytes();
     np_store_relaxed(&state.mark, mark);
     np_commit_watch(state.limit > external ? state.limit - external : 1,
                     mark > external ? mark - external : 1);
@@ -59,7 +53,7 @@ void np_pressure_init(void)
 {
     uint64_t soft = np_options.heap_soft_limit, hard = np_options.heap_hard_limit;
     state.limit = soft != 0 ? soft : hard - hard / HARD_SHARE;
-    np_store_relaxed(&state.external, 0);
+    np_store_relaxed(&np_pressure_external, 0);
     np_store_relaxed(&state.refused, false);
     np_store_relaxed(&np_pressure_wanted, 0u);
     if (state.limit != 0)
@@ -104,15 +98,16 @@ void np_pressure_attached(struct np_thread *thread)
         np_thread_request(thread, NP_REQUEST_PENDING);
 }
 
-void np_pressure_told(int64_t external)
+int64_t np_pressure_tell(int64_t delta)
 {
-    np_store_relaxed(&state.external, external);
+    int64_t now = np_fetch_add_relaxed(&np_pressure_external, delta) + delta;
     if (state.limit == 0)
-        return;
+        return now;
     uint64_t used = used_bytes(), mark = np_load_relaxed(&state.mark);
     watch(used <= state.limit ? state.limit : mark);
     if (used > mark)
         (void)np_pressure_raise(false);
+    return now;
 }
 
 static bool is_short(void)

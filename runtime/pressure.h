@@ -31,8 +31,15 @@ void np_pressure_fini(void); /* forgets the callbacks */
 /* Hook of alloc: the account has passed the mark; refused: it is the hard limit that was met. Takes
  * no lock. True: the helper is to be woken, once no lock is held. */
 bool np_pressure_raise(bool refused);
-/* What the program holds outside, in all, as far as it told. */
-void np_pressure_told(int64_t external_bytes);
+/* What the program holds outside, in all, as far as it told; less than 0 is none. */
+extern int64_t np_pressure_external; /* (x) relaxed: a sum */
+static inline uint64_t np_external_bytes(void)
+{
+    int64_t external = np_load_relaxed(&np_pressure_external);
+    return external > 0 ? (uint64_t)external : 0;
+}
+/* It is so many bytes more. Returns the sum. */
+int64_t np_pressure_tell(int64_t delta);
 
 extern unsigned np_pressure_wanted; /* (x) who was asked, 0: nobody; relaxed: a hint, taken by one
                                      * exchange */

@@ -4,6 +4,8 @@
  * when a collection has made room. */
 #include <neap/neap.h>
 
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +130,58 @@ static void external(void)
     is_int(told.calls, 1, "a little more of it is not told");
     neap_external_bytes(holder, -2 * LIMIT - MIB / 2);
     neap_release(holder);
+    drop_all();
+}
+
+enum { ROUNDS = 30000 };
+
+static struct large *shared_holder;
+static atomic_int turn; /* 3 for each round: both tell, both have told, it is looked at */
+
+static void wait_for(int wanted)
+{
+    for (int spins = 0; atomic_load(&turn) != wanted; spins++)
+        if (spins > 1000)
+            sched_yield();
+}
+
+static void *tell_too(void *unused)
+{
+    if (neap_thread_attach("teller") != NEAP_OK)
+        bail("not attached");
+    for (int i = 0; i < ROUNDS; i++) {
+        wait_for(3 * i + 1);
+        neap_external_bytes(shared_holder, LIMIT);
+        atomic_fetch_add(&turn, 1);
+    }
+    wait_for(3 * ROUNDS); /* leaving would run the callback here */
+    neap_thread_detach();
+    return unused;
+}
+
+/* Two threads tell at the same moment: neither is lost. */
+static void external_at_once(void)
+{
+    pthread_t thread;
+    int lost = 0;
+    shared_holder = neap_new(large);
+    if (pthread_create(&thread, NULL, tell_too, NULL) != 0)
+        bail("no thread");
+    for (int i = 0; i < ROUNDS; i++) {
+        atomic_fetch_add(&turn, 1);
+        for (volatile int behind = i % 128; behind > 0; behind--)
+            ; /* the other has to see it first */
+        neap_external_bytes(shared_holder, LIMIT);
+        wait_for(3 * i + 2);
+        told.last.used_bytes = 0;
+        (void)neap_run_pending(1);
+        lost += told.last.used_bytes < 2 * (uint64_t)LIMIT;
+        neap_external_bytes(shared_holder, -2 * LIMIT);
+        atomic_fetch_add(&turn, 1);
+    }
+    (void)NEAP_BLOCKED(pthread_join(thread, NULL));
+    is_int(lost, 0, "what two threads tell at once is counted whole");
+    neap_release(shared_holder);
     drop_all();
 }
 
@@ -260,6 +314,7 @@ int main(void)
     refused();
     cache_gives();
     external();
+    external_at_once();
     collected_first();
     by_a_stranger();
     while_all_sleep();
