@@ -128,7 +128,8 @@ void np_pressure_serve_slow(void)
 static void run(struct np_pending_item *unused)
 {
     (void)unused;
-    struct np_callback copy[NP_CALLBACKS_MOST];
+    struct np_callbacks_round round = {0};
+    struct np_callback callback;
     np_store_relaxed(&state.queued, false);
     if (!is_short())
         return;
@@ -138,10 +139,9 @@ static void run(struct np_pending_item *unused)
         .hard_limit_bytes = np_options.heap_hard_limit,
         .refused = np_exchange_relaxed(&state.refused, false),
     };
-    unsigned count = np_callbacks_copy(&callbacks, copy);
     np_tls.dying++; /* no collection inside; what it releases dies afterwards */
-    for (unsigned i = 0; i < count; i++)
-        ((neap_pressure_fn *)copy[i].function)(&pressure, copy[i].arg);
+    while (np_callbacks_next(&callbacks, &round, &callback))
+        ((neap_pressure_fn *)callback.function)(&pressure, callback.arg);
     np_tls.dying--;
 }
 

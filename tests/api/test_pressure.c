@@ -292,6 +292,51 @@ static void not_of_the_past(void)
     drop_all();
 }
 
+static int first_calls, second_calls;
+
+static void second(const struct neap_pressure *pressure, void *arg)
+{
+    (void)pressure;
+    (void)arg;
+    second_calls++;
+}
+
+static void late(const struct neap_pressure *pressure, void *arg)
+{
+    (void)pressure;
+    *(int *)arg += 1;
+}
+
+static int late_calls;
+
+/* Removes itself and the one after it, whose memory may be gone then, and adds one. */
+static void first(const struct neap_pressure *pressure, void *arg)
+{
+    (void)pressure;
+    (void)arg;
+    first_calls++;
+    neap_pressure_remove_callback(second, NULL);
+    neap_pressure_remove_callback(first, NULL);
+    (void)neap_pressure_add_callback(late, &late_calls);
+}
+
+static void removed_in_a_round(void)
+{
+    int last_calls = 0;
+    (void)neap_pressure_add_callback(first, NULL);
+    (void)neap_pressure_add_callback(second, NULL);
+    (void)neap_pressure_add_callback(late, &last_calls);
+    while (told.calls == 0 && block_count < BLOCKS_MOST && grow())
+        ;
+    is_int(first_calls, 1, "a callback removes others");
+    is_int(second_calls, 0, "which are not called afterwards");
+    is_int(last_calls, 1, "the others are, each once");
+    is_int(late_calls, 0, "and one that was added meanwhile waits");
+    neap_pressure_remove_callback(late, &last_calls);
+    neap_pressure_remove_callback(late, &late_calls);
+    drop_all();
+}
+
 static void many_callbacks(void)
 {
     int added = 0;
@@ -320,6 +365,7 @@ int main(void)
     while_all_sleep();
     idle_makes_room();
     not_of_the_past();
+    removed_in_a_round();
     many_callbacks();
     return harness_end();
 }
