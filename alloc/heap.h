@@ -29,8 +29,9 @@
  * paths know of a heap, inline ones included. */
 struct np_heap {
     struct neap_magazine magazines[NP_CLASS_COUNT];
-    int64_t trace_left;  /* (o>, s) bytes until the next allocation that is traced: trace.h */
-    uint16_t id;         /* (c) the registry slot; what pools carry as owner. 0: the shared heap */
+    int64_t trace_left; /* (o>, s) bytes until the next allocation that is traced: trace.h */
+    uint16_t id;        /* (c) the registry slot; what pools carry as owner. 0: the shared heap */
+    uint8_t trace_owed, trace_doubled; /* (o) np_trace_set_far */
     uint32_t young_head; /* (o, s) pools with generation 0, through young_next: index + 1 */
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
     int64_t credit_start; /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,

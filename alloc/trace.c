@@ -6,9 +6,9 @@
 static bool nothing_made(struct np_heap *heap, void *block, size_t asked, uint32_t type_index,
                          const struct neap_site *site)
 {
-    (void)block, (void)asked, (void)type_index, (void)site;
+    (void)block, (void)asked, (void)site;
     if (heap != NULL)
-        np_trace_set(heap, NP_TRACE_FAR);
+        np_trace_set_far(heap, type_index != 0);
     return false;
 }
 

@@ -48,6 +48,10 @@ extern bool np_trace_is_wanted;
  * an object is a stop point too, so that a thread that makes and drops the same few objects, and
  * never reaches an empty magazine, does not keep others from stopping it or from grace periods. */
 #define NP_TRACE_FAR ((int64_t)1 << 20)
+/* Allocations of untyped blocks, which are no stop points, for which the countdown stays at its
+ * end, so that the next object is one; and how often the way to the next such end doubles while
+ * none comes. */
+enum { NP_TRACE_OWED = 8, NP_TRACE_DOUBLED = 6 };
 /* Of a heap that has not asked yet: its next allocation does. */
 #define NP_TRACE_NEW (INT64_MIN / 2)
 
@@ -58,6 +62,26 @@ static inline void np_trace_set(struct np_heap *heap, int64_t left)
     np_store_relaxed(&heap->trace_bytes, bytes); /* relaxed, all: figures */
     np_store_relaxed(&heap->trace_set, left);
     np_store_relaxed(&heap->trace_left, left);
+}
+
+/* The countdown of a heap that is not traced has ended at this allocation. An untyped block leaves
+ * the stop point to the next object: a loop over both that allocates the same bytes each time would
+ * end the countdown at the same block for ever. Where no object comes soon it begins again, longer
+ * and not at the same place, so that a thread that makes none hardly notices. */
+static inline void np_trace_set_far(struct np_heap *heap, bool is_object)
+{
+    if (is_object) {
+        heap->trace_owed = heap->trace_doubled = 0;
+        np_trace_set(heap, NP_TRACE_FAR);
+    } else if (heap->trace_owed++ < NP_TRACE_OWED) {
+        np_trace_set(heap, 0);
+    } else {
+        uint64_t mixed = (uint64_t)heap->trace_bytes * UINT64_C(0x9E3779B97F4A7C15);
+        heap->trace_owed = 0;
+        if (heap->trace_doubled < NP_TRACE_DOUBLED)
+            heap->trace_doubled++;
+        np_trace_set(heap, (NP_TRACE_FAR << heap->trace_doubled) - (int64_t)(mixed >> 45));
+    }
 }
 
 /* Would it be? Counts nothing. */

@@ -22,6 +22,10 @@
 #include "base/check.h"
 #include "base/fault.h"
 
+#ifndef MADV_DONTNEED_LOCKED /* headers older than Linux 5.18 */
+#    define MADV_DONTNEED_LOCKED 24
+#endif
+
 void *np_os_reserve(size_t bytes, size_t alignment)
 {
     int saved = errno;
@@ -56,7 +60,11 @@ void np_os_unreserve(void *address, size_t bytes)
 void np_os_give_back(void *address, size_t bytes)
 {
     int saved = errno;
-    madvise(address, bytes, MADV_DONTNEED);
+    /* Locked memory (mlockall) is refused by the first, and by kernels before 5.18 by the second.
+     */
+    if (madvise(address, bytes, MADV_DONTNEED) != 0 &&
+        madvise(address, bytes, MADV_DONTNEED_LOCKED) != 0)
+        memset(address, 0, bytes);
     errno = saved;
 }
 

@@ -16,7 +16,9 @@
 void *np_os_reserve(size_t bytes, size_t alignment);
 void np_os_unreserve(void *address, size_t bytes);
 
-/* Gives the pages back at once (MADV_DONTNEED); they read as zero afterwards. The mapping stays. */
+/* Gives the pages back at once (MADV_DONTNEED); they read as zero afterwards, and do so too where
+ * the system keeps them because the program has locked them. The mapping stays. Readable, writable
+ * pages only. */
 void np_os_give_back(void *address, size_t bytes);
 
 /* Whole pages that nobody may touch from now on, and that everybody may. Splits the mapping. */

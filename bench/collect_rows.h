@@ -19,9 +19,9 @@
  *                         it at once, tracers wait for a collection
  *   bytes_1m              a million nodes in a chain, no collection under way: memory
  *
- * Peers: Boehm's libgc and CPython's C API (a C type with tp_traverse) in programs of their own,
- * and for trees malloc and free with each allocator. Each program runs with its peer's defaults:
- * libgc marks with a thread per processor. CPython has one thread.
+ * Peers: Boehm's libgc, CPython's C API (a C type with tp_traverse), Go and Java in programs of
+ * their own, and for trees malloc and free with each allocator. Each program runs with its peer's
+ * defaults: libgc marks with a thread per processor. CPython has one thread.
  *
  * Leaves out: big objects, finalizers, weak references, heaps bigger than 10 million objects.
  *

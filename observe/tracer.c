@@ -270,7 +270,7 @@ static np_alloc_text bool made(struct np_heap *heap, void *block, size_t asked, 
         return made_foreign(block, asked, type_index, site);
     struct shard *shard = tracer.on ? own_shard() : NULL;
     if (shard == NULL) {
-        np_trace_set(heap, NP_TRACE_FAR);
+        np_trace_set_far(heap, type_index != 0);
         return false;
     }
     if (np_unlikely(tracer.period != 0 && heap->trace_left < NP_TRACE_NEW / 2)) {

@@ -100,6 +100,7 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
     size_t bytes;
     if (__builtin_add_overflow(body_bytes, sizeof(struct neap_header), &bytes))
         return NULL;
+    size_t counted = (body_bytes + 7) & ~(size_t)7; /* as the fast path counts it down */
     struct neap_header *header;
     if (bytes > NP_SMALL_MAX) {
         header = take_large(bytes);
@@ -114,7 +115,7 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
         bool exact = body_bytes == type->size && type->class_index != NP_CLASS_GENERAL;
         unsigned class_index =
             exact ? type->class_index : np_class_of(bytes) + np_class_offset(type);
-        if (np_trace_will_be_due(np_tls.heap, body_bytes))
+        if (np_trace_will_be_due(np_tls.heap, counted))
             serve_stop_point();
         header = np_heap_take(np_tls.heap, class_index);
         if (header == NULL)
@@ -129,8 +130,8 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
     if (header == NULL)
         return NULL;
     uint64_t birth = type->birth;
-    if (np_trace_is_due(np_tls.heap, body_bytes) &&
-        np_trace_hooks.made(np_tls.heap, header, body_bytes, index, site))
+    if (np_trace_is_due(np_tls.heap, counted) &&
+        np_trace_hooks.made(np_tls.heap, header, counted, index, site))
         flags |= NP_FLAG_TRACED;
     birth |= (uint64_t)flags << 56;
     if (flags & (NP_FLAG_LARGE | NP_FLAG_TRACED))

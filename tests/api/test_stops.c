@@ -98,25 +98,32 @@ NEAP_DEFINE_TYPE(leaf, ());
 
 static atomic_bool recycling, recycled_enough;
 
-/* The same block again and again: no magazine runs empty, and nobody says neap_safepoint. */
+/* The same blocks again and again: no magazine runs empty, and nobody says neap_safepoint. */
 static void *recycle(void *arg)
 {
+    size_t untyped_bytes = *(size_t *)arg;
     while (!atomic_load(&recycled_enough)) {
         neap_release(neap_new(leaf));
+        if (untyped_bytes > 0)
+            neap_free(neap_alloc(untyped_bytes));
         atomic_store(&recycling, true);
     }
     return arg;
 }
 
-static void test_recycler(void)
+static void test_recycler(size_t untyped_bytes)
 {
     pthread_t thread;
-    if (neap_thread_create(&thread, "recycle", recycle, NULL) != 0)
+    atomic_store(&recycling, false);
+    atomic_store(&recycled_enough, false);
+    if (neap_thread_create(&thread, "recycle", recycle, &untyped_bytes) != 0)
         bail("neap_thread_create");
     while (!atomic_load(&recycling))
         neap_safepoint();
     (void)neap_collect(2);
-    ok(true, "a thread that makes and drops one object, and does not poll, is stopped");
+    ok(true,
+       "a thread that makes and drops one object and %zu bytes, and does not poll, is stopped",
+       untyped_bytes);
     atomic_store(&recycled_enough, true);
     neap_thread_join(thread, NULL);
 }
@@ -180,7 +187,9 @@ int main(void)
     test_cause(NEAP_STOP_HANDSHAKE, "handshake", collect, ROUNDS);
     test_cause(NEAP_STOP_WALK, "walk", walk, 2 * ROUNDS);
     test_cause(NEAP_STOP_FORK, "fork", fork_once, ROUNDS);
-    test_recycler();
+    static const size_t untyped_bytes[] = {0, 24, 64, 256, 512, 1000, 100000};
+    for (size_t i = 0; i < sizeof untyped_bytes / sizeof untyped_bytes[0]; i++)
+        test_recycler(untyped_bytes[i]);
     test_json();
     atomic_store(&finish, true);
     neap_thread_join(thread, NULL);

@@ -87,7 +87,7 @@ breaks("check-docs", "a command of ./run that is gone", "docs/guides.md",
 breaks("check-docs", "a command of tools/neap that is gone", "docs/guides.md",
        replace("tools/neap top", "tools/neap bottom"), "no command bottom")
 breaks("check-docs", "a name that the code does not have", "docs/tour.md",
-       replace("`np_heap_take`", "`np_heap_took`"), "np_heap_took is no name")
+       replace("`np_heap_take_slow`", "`np_heap_took`"), "np_heap_took is no name")
 breaks("check-docs", "a file that is gone", "docs/tour.md",
        replace("`runtime/object.c`", "`runtime/objects.c`"), "no file runtime/objects.c")
 breaks("check-docs", "a header's example that no test runs", "include/neap/slot.h",

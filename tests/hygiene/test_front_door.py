@@ -8,9 +8,10 @@ from tap import SOURCE, done, ok, run, scratch, write
 door = os.path.join(SOURCE, "run")
 status, usage = run([door])
 ok(status == 0, "no argument: status 0")
-for command in ("demo", "test", "bench", "check", "stress", "fuzz", "models", "soak", "coverage"):
+for command in ("demo", "test", "bench", "check", "stress", "fuzz", "models", "soak", "coverage",
+                "docs"):
     ok(f"\n  {command}" in usage, f"lists {command}", usage)
-ok("docs" not in usage, "lists nothing that is not there", usage)
+ok("\n  package" not in usage, "lists nothing that is not there", usage)
 ok(run([door, "help"]) == (0, usage), "help says the same")
 for wrong in (["brew"], ["test", "--with=luck"], ["test", "--fast"], ["check", "it"]):
     status, output = run([door] + wrong)

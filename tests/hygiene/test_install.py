@@ -1,69 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A program outside the tree can use the library: installed into DESTDIR, shared and static, from C
-and from C++, and straight from the build tree; through pkg-config alone. The program keeps its own
-malloc."""
+and from C++, by pkg-config and by CMake; and straight from the build tree. The program keeps its own
+malloc. The command, the manual pages and the headers are installed with it."""
 import os
+import re
 import shutil
 
-from tap import BUILD, CC, CXX, WARNINGS, done, ok, run, scratch, succeeds, write
+from tap import (BUILD, CC, CXX, SOURCE, WARNINGS, done, ok, public_headers, run, scratch, skip,
+                 succeeds, write)
 
-PROGRAM = r"""
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <dlfcn.h>
-#include <malloc.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <neap/neap.h>
-
-struct pair {
-    struct pair *other;
-    int number;
-};
-NEAP_DECLARE_TYPE(pair);
-
-int main(void)
-{
-    Dl_info info;
-    void *symbol = dlsym(RTLD_DEFAULT, "malloc");
-    if (symbol == NULL || dladdr(symbol, &info) == 0 || strstr(info.dli_fname, "libc.so") == NULL) {
-        fprintf(stderr, "malloc comes from %s\n", symbol ? info.dli_fname : "nowhere");
-        return 2;
-    }
-    size_t before = mallinfo2().uordblks;
-    void *block = malloc(100000);
-    if (block == NULL || mallinfo2().uordblks < before + 100000) {
-        fprintf(stderr, "malloc is not glibc's\n");
-        return 3;
-    }
-    free(block);
-    if (neap_init(NULL) != NEAP_OK)
-        return 4;
-    struct pair *a = neap_new(pair), *b = neap_new(pair);
-    if (a == NULL || b == NULL)
-        return 5;
-    neap_set(&a->other, b);
-    neap_set(&b->other, a);
-    neap_release(a);
-    neap_release(b);
-    if (neap_collect(2) != 2)
-        return 6;
-    char *text = (char *)neap_alloc(3000);
-    if (text == NULL)
-        return 7;
-    memset(text, 1, 3000);
-    neap_free(text);
-    return neap_shutdown(NULL) == 0 ? 0 : 8;
-}
-"""
-TYPE = """
-#include <neap/neap.h>
-struct pair { struct pair *other; int number; };
-NEAP_DEFINE_TYPE(pair, (other));
-"""
+CONSUMERS = os.path.join(SOURCE, "tests/consumers")
 MONITORED = """
 #include <neap/monitor.h>
 #include <neap/neap.h>
@@ -75,7 +22,6 @@ int main(void)
     return neap_shutdown(NULL) == 0 ? 0 : 2;
 }
 """
-
 root = os.path.join(scratch, "root")
 succeeds(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root],
          "meson install into DESTDIR")
@@ -83,9 +29,11 @@ found = {}
 for folder, _, names in os.walk(root):
     for name in names:
         found[name] = os.path.join(folder, name)
-for name in ("neap.pc", "libneap.so", "libneap.so.0", "libneap.a", "neap.h"):
+for name in ("neap.pc", "libneap.so", "libneap.so.0", "libneap.a", "neapConfig.cmake",
+             "neapConfigVersion.cmake", "neap", "neap.1", "neap.3"):
     ok(name in found, f"{name} is installed", sorted(found))
-
+left_out = {name for name in public_headers() if name not in found}
+ok(left_out <= {"monitor.h"}, "the headers are installed", left_out)  # its library is optional
 if os.path.exists(os.path.join(BUILD, "monitor", "libneap-monitor.so")):
     for name in ("neap-monitor.pc", "libneap-monitor.so.0", "monitor.h"):
         ok(name in found, f"{name} is installed", sorted(found))
@@ -96,9 +44,33 @@ commands = [path for name, path in found.items() if name.endswith("-gdb.py")]
 ok(len(commands) == 1 and "gdb/auto-load" in commands[0] and
    os.path.exists(os.path.join(root, commands[0].split("gdb/auto-load/")[1][:-len("-gdb.py")])),
    "gdb's commands are installed where gdb looks for the library's", commands)
-
-main_c, main_cc, type_c = write("main.c", PROGRAM), write("main.cc", PROGRAM), write("type.c", TYPE)
 library = os.path.dirname(found.get("libneap.so", ""))
+
+# ---- the command and the manual ----
+
+status, output = run([found["neap"], "doctor"])
+ok(status == 0 and f"{library}/libneap.so.0" in output and re.search(r"^works +yes$", output, re.M),
+   "the installed command finds the library beside it and tries it", output)
+version = re.search(r"^version +(\S+)$", output, re.M)
+ok(version and version.group(1) in open(found["neap.pc"], encoding="utf-8").read(),
+   "which has the version that neap.pc tells", output)
+for name in ("neap_new", "neap_release", "neap_map_set", "neap_collect"):
+    path = found.get(name + ".3", "")
+    text = open(path, encoding="utf-8").read() if path else ""
+    page = re.fullmatch(r"\.so man3/(\S+)\n", text)
+    ok(page and page.group(1) in found, f"man {name} leads to a page", text)
+if shutil.which("groff"):
+    for name in sorted(found):
+        if re.fullmatch(r"neap(-.*)?\.[13]", name):
+            status, output = run(["groff", "-man", "-ww", "-Tutf8", "-Kutf8", "-z", found[name]])
+            ok(status == 0 and not output, f"{name} is sound", output)
+else:
+    skip("the manual pages are sound", "no groff")
+
+# ---- pkg-config ----
+
+main_c, main_cc, type_c = (os.path.join(CONSUMERS, name)
+                           for name in ("program.c", "program.cc", "type.c"))
 
 
 def consume(name, pkg_env, static, run_env):
@@ -144,4 +116,35 @@ if shutil.which("pkg-config") and "neap.pc" in found:
         output = run(CC + ["-std=gnu11", monitored, "-o", program] + WARNINGS + flags)[1]
         status, more = run([program], env={**os.environ, "LD_LIBRARY_PATH": library})
         ok(status == 0, "a program with the installed monitor runs", output + more)
+
+# ---- CMake: the installation as it lies there, which is not where it was made for ----
+
+if shutil.which("cmake") is None:
+    skip("find_package(neap)", "no cmake")
+else:
+    project, built = os.path.join(scratch, "cmake"), os.path.join(scratch, "cmake-build")
+    shutil.copytree(os.path.join(CONSUMERS, "cmake"), project)
+    for name in ("program.c", "program.cc", "type.c"):
+        shutil.copy(os.path.join(CONSUMERS, name), project)
+    prefix = os.path.dirname(os.path.dirname(found["neap"]))
+    configure = ["cmake", "-S", project, "-DCMAKE_BUILD_TYPE=Debug",
+                 f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_COMPILER={CC[-1]}",
+                 f"-DCMAKE_CXX_COMPILER={CXX[-1]}",
+                 f"-Dneap_DIR={os.path.dirname(found['neapConfig.cmake'])}"]
+    succeeds(configure + ["-B", built], "find_package(neap) finds it")
+    succeeds(["cmake", "--build", built], "a CMake project builds, shared and static, C and C++")
+    for name in ("program", "program_static", "program_cpp", "program_cpp_static"):
+        program = os.path.join(built, name)
+        needed = run(["readelf", "-d", program])[1]
+        ok(("libneap.so.0" in needed) == ("static" not in name), f"CMake's {name}: linked as asked",
+           needed)
+        succeeds([program], f"CMake's {name}: runs")
+    lists = os.path.join(project, "CMakeLists.txt")
+    with open(lists, encoding="utf-8") as file:
+        text = file.read()
+    for wanted in ("0.9", "1.0"):
+        with open(lists, "w", encoding="utf-8") as file:
+            file.write(text.replace("find_package(neap 0.1", f"find_package(neap {wanted}"))
+        status, output = run(configure + ["-B", built + wanted])
+        ok(status != 0 and "not" in output, f"version {wanted} is not found", output)
 done()

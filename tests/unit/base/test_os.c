@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/atomics.h"
@@ -49,6 +51,15 @@ static void test_memory(void)
            "what is given back is zero, the rest stays");
         np_os_unreserve(memory, 4 * MIB);
     }
+    unsigned char *locked = np_os_reserve(page, page);
+    memset(locked, 1, page);
+    if (mlock(locked, page) == 0) {
+        np_os_give_back(locked, page);
+        ok(all_zero(locked, page), "locked pages that are given back are zero too");
+    } else {
+        skip(1, "mlock: %s", strerror(errno));
+    }
+    np_os_unreserve(locked, page);
     errno = 77;
     void *far_too_much = np_os_reserve((size_t)1 << 60, page);
     ok(far_too_much == NULL, "an impossible reservation is refused");

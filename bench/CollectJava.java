@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+//
+// Java's part of the collect benchmark (collect_rows.h tells what the rows model): the same nodes, graphs, rings and
+// trees in a Java virtual machine with its defaults (OpenJDK 17: G1, a quarter of the machine's memory at most).
+//
+// A virtual machine compiles while it runs, so the first round of a row is not measured; and its resident memory is
+// what it was content to take, not what the objects need. The program understands the options of Google Benchmark that
+// bench/run-bench uses and prints the same JSON.
+import java.lang.management.GarbageCollectorMXBean;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Pattern;
+
+final class CollectJava {
+    static final class Node {
+        Node left, right;
+        long value;
+    }
+
+    interface Work {
+        void run();
+    }
+
+    /** What is prepared before the first round; then rounds of so many objects; `once`: one round, however long. */
+    record Case(String name, long objects, boolean once, Work prepare, Work work) {
+    }
+
+    static final int CHAIN = 1000000, SHALLOW = 4;
+    static Node kept;
+    static volatile Node seen; // what is only made and dropped passes here, so that it is made
+
+    // The generator of bench/measure.h, so that the graphs are the same.
+    static int below(long[] seed, int limit) {
+        seed[0] = seed[0] * 6364136223846793005L + 1442695040888963407L;
+        return (int) ((seed[0] >>> 33) * limit >>> 31);
+    }
+
+    static Node makeGraph(int count, boolean isRandom) {
+        int[] order = new int[count];
+        long[] seed = {5};
+        for (int i = 0; i < count; i++) {
+            int j = isRandom ? below(seed, i + 1) : i;
+            order[i] = order[j];
+            order[j] = i;
+        }
+        Node[] nodes = new Node[count];
+        for (int i = 0; i < count; i++)
+            nodes[i] = new Node();
+        seed[0] = 4;
+        for (int i = 0; i < count; i++) {
+            for (int side = 0; side < 2; side++) {
+                int to = isRandom ? 2 * i + 1 + side : i + 1 + side;
+                if (to >= count && !isRandom)
+                    continue;
+                if (to >= count || to < 0)
+                    to = below(seed, count);
+                if (side == 0)
+                    nodes[order[i]].left = nodes[order[to]];
+                else
+                    nodes[order[i]].right = nodes[order[to]];
+            }
+        }
+        return nodes[order[0]];
+    }
+
+    static void rings() {
+        for (int ring = 0; ring < 1000000; ring++) {
+            Node first = new Node(), last = first;
+            for (int i = 1; i < 10; i++) {
+                Node fresh = new Node();
+                last.left = fresh;
+                fresh.right = last;
+                last = fresh;
+            }
+            last.left = first;
+            first.right = last;
+            seen = first;
+        }
+        seen = null;
+    }
+
+    static Node makeTree(int depth) {
+        Node node = new Node();
+        if (depth > 0) {
+            node.left = makeTree(depth - 1);
+            node.right = makeTree(depth - 1);
+        }
+        return node;
+    }
+
+    static long count(Node node) {
+        return node.left == null ? 1 : 1 + count(node.left) + count(node.right);
+    }
+
+    static long treeNodes(int depth) {
+        long total = (4L << depth) - 1 + (2L << depth) - 1;
+        for (int d = SHALLOW; d <= depth; d += 2)
+            total += (1L << (depth - d + SHALLOW)) * ((2L << d) - 1);
+        return total;
+    }
+
+    static void trees(int depth) {
+        long made = count(makeTree(depth + 1));
+        Node longLived = makeTree(depth);
+        for (int d = SHALLOW; d <= depth; d += 2)
+            for (int i = 0; i < 1 << (depth - d + SHALLOW); i++)
+                made += count(makeTree(d));
+        made += count(longLived);
+        if (made != treeNodes(depth))
+            throw new IllegalStateException("the trees have the wrong number of nodes");
+    }
+
+    static void chain() {
+        for (int i = 0; i < CHAIN; i++) {
+            Node fresh = new Node();
+            fresh.left = kept;
+            kept = fresh;
+        }
+    }
+
+    /** Two threads, each of which does the whole of it; time is what each sees. */
+    static void twice(Work work) {
+        Thread other = new Thread(work::run);
+        other.start();
+        work.run();
+        try {
+            other.join();
+        } catch (InterruptedException why) {
+            throw new IllegalStateException(why);
+        }
+    }
+
+    static double memory(String field) {
+        try {
+            for (String line : Files.readAllLines(Paths.get("/proc/self/status")))
+                if (line.startsWith(field))
+                    return Double.parseDouble(line.replaceAll("[^0-9]", ""));
+        } catch (java.io.IOException why) {
+            return 0;
+        }
+        return 0;
+    }
+
+    static long processorNs() {
+        return ((com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
+            .getProcessCpuTime();
+    }
+
+    static long collections() {
+        long sum = 0;
+        for (GarbageCollectorMXBean collector : ManagementFactory.getGarbageCollectorMXBeans())
+            sum += collector.getCollectionCount();
+        return sum;
+    }
+
+    static String measure(Case one, double leastNs, double residentAtStart) {
+        one.prepare.run();
+        if (!one.name.contains("bytes"))
+            one.work.run();
+        kept = one.name.contains("bytes") ? null : kept;
+        for (long rounds = 1;; rounds *= 2) {
+            double resident = memory("VmRSS:");
+            long collected = collections(), processor = processorNs(), began = System.nanoTime();
+            for (long i = 0; i < rounds; i++)
+                one.work.run();
+            double spent = System.nanoTime() - began;
+            if (!one.once && spent < leastNs && rounds < 1 << 20)
+                continue;
+            double objects = (double) one.objects * rounds;
+            String told = String.format(Locale.ROOT,
+                "{\"name\": \"%s\", \"run_type\": \"iteration\", \"time_unit\": \"ns\", "
+                + "\"iterations\": %.0f, \"threads\": 1, \"real_time\": %.4f, "
+                + "\"cpu_time\": %.4f, \"peak_rss_kib\": %.0f, \"collections\": %d",
+                one.name, objects, spent / objects, (processorNs() - processor) / objects,
+                memory("VmHWM:") - residentAtStart, collections() - collected);
+            if (one.name.contains("bytes"))
+                told += String.format(Locale.ROOT, ", \"rss_bytes\": %.2f",
+                    (memory("VmRSS:") - resident) * 1024 / CHAIN);
+            return told + "}";
+        }
+    }
+
+    public static void main(String[] arguments) {
+        double residentAtStart = memory("VmRSS:"), least = 0.1;
+        String filter = ".";
+        boolean list = false;
+        for (String argument : arguments) {
+            String[] parts = argument.split("=", 2);
+            switch (parts[0]) {
+                case "--benchmark_filter" -> filter = parts[1];
+                case "--benchmark_min_time" -> least = Double.parseDouble(parts[1].replace("s", ""));
+                case "--benchmark_list_tests" -> list = true;
+                default -> { }
+            }
+        }
+        Work nothing = () -> { }, collect = System::gc;
+        List<Case> cases = new ArrayList<>();
+        for (int millions : new int[] {1, 10}) {
+            int count = millions * 1000000;
+            cases.add(new Case("collect/random_" + millions + "m/java", count, false,
+                               () -> kept = makeGraph(count, true), collect));
+            cases.add(new Case("collect/sequential_" + millions + "m/java", count, false,
+                               () -> kept = makeGraph(count, false), collect));
+        }
+        cases.add(new Case("collect/rings/java", 10000000, true, nothing, CollectJava::rings));
+        cases.add(new Case("collect/rings_2/java", 10000000, true, nothing,
+                           () -> twice(CollectJava::rings)));
+        for (int depth : new int[] {14, 18}) {
+            cases.add(new Case("collect/trees_" + depth + "/java", treeNodes(depth), true, nothing,
+                               () -> trees(depth)));
+            cases.add(new Case("collect/trees_" + depth + "_2/java", treeNodes(depth), true, nothing,
+                               () -> twice(() -> trees(depth))));
+        }
+        cases.add(new Case("collect/bytes_1m/java", CHAIN, true, nothing, CollectJava::chain));
+        Pattern wanted = Pattern.compile(filter);
+        List<String> results = new ArrayList<>();
+        for (Case one : cases) {
+            if (!wanted.matcher(one.name).find())
+                continue;
+            if (list)
+                System.out.println(one.name);
+            else
+                results.add(measure(one, least * 1e9, residentAtStart));
+        }
+        if (!list)
+            System.out.println("{\"benchmarks\": [" + String.join(",\n", results) + "]}");
+    }
+}

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The same program as C++. */
+#include "program.c"

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#include <neap/neap.h>
+
+struct pair {
+    struct pair *other;
+    int number;
+};
+NEAP_DEFINE_TYPE(pair, (other));
