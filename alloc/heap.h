@@ -59,7 +59,8 @@ struct np_alloc_hooks {
     void (*clock_ask)(uint64_t tag);    /* make it pass soon */
     void (*idle)(void);                 /* memory has become idle: np_alloc_decay is wanted later */
     bool (*may_fail)(void);             /* fault injection: true: fail this allocation */
-    void (*pressed)(bool refused);      /* see np_commit_watch; takes no lock */
+    /* See np_commit_watch; takes no lock. True: `idle` is to be called once none is held. */
+    bool (*pressed)(bool refused);
 };
 
 /* Starts the allocator, or, when untyped blocks have started it before, tells it the hooks, which

@@ -76,11 +76,32 @@ void np_commit_watch(size_t base, size_t mark)
     np_store_relaxed(&watch.mark, mark);
 }
 
+/* Of the calling thread's allocation, until np_commit_outcome. */
+static __thread struct {
+    bool refused; /* by the account, at least once */
+    bool wake;    /* hook `pressed` wants somebody to come by */
+} outcome __attribute__((tls_model("initial-exec")));
+
 static np_noinline void tell_pressed(bool refused)
 {
-    void (*pressed)(bool) = np_hooks()->pressed;
-    if (pressed != NULL)
-        pressed(refused);
+    bool (*pressed)(bool) = np_hooks()->pressed;
+    if (pressed != NULL && pressed(refused))
+        outcome.wake = true;
+}
+
+void *np_commit_outcome(void *block)
+{
+    bool refused = outcome.refused;
+    outcome.refused = false;
+    if (np_unlikely(refused && block == NULL))
+        tell_pressed(true);
+    if (np_unlikely(outcome.wake)) {
+        void (*idle)(void) = np_hooks()->idle;
+        outcome.wake = false;
+        if (idle != NULL)
+            idle();
+    }
+    return block;
 }
 
 bool np_commit(size_t bytes)
@@ -90,7 +111,7 @@ bool np_commit(size_t bytes)
     size_t mark = np_load_relaxed(&watch.mark);
     do {
         if (most != 0 && (now > most || bytes > most - now)) {
-            tell_pressed(true);
+            outcome.refused = true;
             return false;
         }
     } while (!np_cas_relaxed(&committed, &now, now + bytes));

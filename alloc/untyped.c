@@ -14,6 +14,7 @@
 #include "alloc/guard.h"
 #include "alloc/heap.h"
 #include "alloc/large.h"
+#include "alloc/meta.h"
 #include "alloc/own.h"
 #include "alloc/sample.h"
 #include "alloc/shared.h"
@@ -81,7 +82,7 @@ static np_alloc_text void *traced(void *block, size_t bytes, const struct neap_s
 static np_alloc_text void *take_large(size_t alignment, size_t bytes, bool zero,
                                       const struct neap_site *site)
 {
-    return traced(np_large_new(bytes, alignment, false, zero), bytes, site);
+    return traced(np_commit_outcome(np_large_new(bytes, alignment, false, zero)), bytes, site);
 }
 
 static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
@@ -105,7 +106,7 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
         block = np_shared_take(class_index);
     else if (block == NULL)
         block = np_heap_take_slow(np_tls.heap, class_index);
-    return traced(block, bytes, site);
+    return traced(np_commit_outcome(block), bytes, site);
 }
 
 _Static_assert(sizeof(struct neap_magazine) == 2 * NP_CLASS_STEP,
@@ -295,7 +296,7 @@ static np_alloc_text void *resize_large(void *block, size_t bytes, const struct 
     }
     if (NP_GUARD)
         np_guard_unseal("neap_realloc", block, large->bytes);
-    void *other = np_large_resize(block, bytes);
+    void *other = np_commit_outcome(np_large_resize(block, bytes));
     if (NP_GUARD)
         np_guard_seal(other != NULL ? other : block,
                       np_large_of(other != NULL ? other : block)->bytes);

@@ -47,13 +47,13 @@ void np_events_unlock(void)
 
 void np_events_call(const struct neap_gc_event *event)
 {
-    struct np_callback copy[NP_CALLBACKS_MOST];
+    struct np_callbacks_round round = {0};
+    struct np_callback callback;
     if (!np_callbacks_any(&callbacks))
         return;
-    unsigned count = np_callbacks_copy(&callbacks, copy);
     np_tls.dying++; /* no collection inside; what it releases dies afterwards */
-    for (unsigned i = 0; i < count; i++)
-        ((neap_gc_callback_fn *)copy[i].function)(event, copy[i].arg);
+    while (np_callbacks_next(&callbacks, &round, &callback))
+        ((neap_gc_callback_fn *)callback.function)(event, callback.arg);
     np_tls.dying--;
 }
 

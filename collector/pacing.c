@@ -46,8 +46,7 @@ void np_pacing_init(void)
 /* Bytes in use, told ones included. */
 static uint64_t bytes_in_use(void)
 {
-    int64_t external = np_load_relaxed(&np_pacing.external); /* relaxed: a sum */
-    return np_committed() + (external > 0 ? (uint64_t)external : 0);
+    return np_committed() + np_external_bytes();
 }
 
 /* What was in use when the last collection ended, without what has been given back since. */
@@ -71,7 +70,7 @@ static bool is_heavy(void)
 {
     /* relaxed, both: any recent value will do */
     int64_t more =
-        np_load_relaxed(&np_pacing.external) - np_load_relaxed(&np_pacing.external_before);
+        np_load_relaxed(&np_pressure_external) - np_load_relaxed(&np_pacing.external_before);
     uint64_t most = bytes_before() / 2;
     return more > 0 && (uint64_t)more > (most > HEAVY_LEAST ? most : HEAVY_LEAST);
 }
@@ -81,11 +80,10 @@ void neap_external_bytes(const void *object, ptrdiff_t delta)
     np_usage_check("neap_external_bytes");
     if (object == NULL)
         return;
-    /* relaxed, all: sums that pacing reads as hints */
-    int64_t now = np_fetch_add_relaxed(&np_pacing.external, (int64_t)delta) + delta;
+    /* relaxed, all: hints */
+    int64_t now = np_pressure_tell((int64_t)delta);
     if (now < np_load_relaxed(&np_pacing.external_before))
         np_store_relaxed(&np_pacing.external_before, now);
-    np_pressure_told(now);
     if (delta > 0 && is_heavy())
         np_tls.heap->debt = true; /* served at the next slow path of allocation */
 }
@@ -264,7 +262,7 @@ void np_pacing_learn(const struct np_pacing_outcome *outcome)
         np_store_relaxed(&np_pacing.old_pending, np_pacing.old_pending + outcome->promoted);
     }
     np_store_relaxed(&np_pacing.committed, np_committed());
-    np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pacing.external));
+    np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pressure_external));
     if (outcome->generation == 0)
         learn_scale(outcome);
 }

@@ -38,8 +38,7 @@ struct np_pacing {
     uint64_t old_alive;      /* (L) objects that the last old collection left alive */
     uint64_t old_pending;    /* (L) objects promoted to generation 2 since then */
     uint64_t committed;      /* (x) bytes in use when the last collection ended */
-    int64_t external;        /* (x) bytes told by neap_external_bytes */
-    int64_t external_before; /* (x) the same when the last collection ended */
+    int64_t external_before; /* (x) np_pressure_external when the last collection ended */
     uint64_t old_end_ns;     /* (x) when the last old collection ended, */
     uint64_t old_cost_ns;    /* (x) and how long it took */
 };

@@ -86,6 +86,7 @@ static bool attached(struct np_thread *thread)
         return false;
     }
     np_collector_adopt_heap(thread->heap);
+    np_pressure_attached(thread);
     return true;
 }
 
@@ -142,6 +143,7 @@ static bool has_work(struct np_thread *thread)
 static void detaching(struct np_thread *thread)
 {
     bool done;
+    np_pressure_serve();
     do {
         drain_queues(thread);
         before_blocking(thread);

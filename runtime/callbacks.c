@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/callbacks.h"
 
-#include <string.h>
-
 bool np_callbacks_add(struct np_callbacks *callbacks, void (*function)(void), void *arg)
 {
     pthread_mutex_lock(&callbacks->lock);
     unsigned count = callbacks->count;
     bool room = count < NP_CALLBACKS_MOST;
     if (room) {
-        callbacks->list[count] = (struct np_callback){function, arg};
+        callbacks->list[count] = (struct np_callback){function, arg, ++callbacks->added};
         np_store_relaxed(&callbacks->count, count + 1); /* relaxed: read as a hint */
     }
     pthread_mutex_unlock(&callbacks->lock);
@@ -37,12 +35,19 @@ void np_callbacks_clear(struct np_callbacks *callbacks)
     pthread_mutex_unlock(&callbacks->lock);
 }
 
-unsigned np_callbacks_copy(struct np_callbacks *callbacks,
-                           struct np_callback ret_copy[NP_CALLBACKS_MOST])
+bool np_callbacks_next(struct np_callbacks *callbacks, struct np_callbacks_round *round,
+                       struct np_callback *ret_callback)
 {
+    bool found = false;
     pthread_mutex_lock(&callbacks->lock);
-    unsigned count = callbacks->count;
-    memcpy(ret_copy, callbacks->list, count * sizeof ret_copy[0]);
+    if (!round->begun)
+        *round = (struct np_callbacks_round){.begun = true, .end = callbacks->added + 1};
+    for (unsigned i = 0; i < callbacks->count && !found; i++) { /* in the order of their numbers */
+        *ret_callback = callbacks->list[i];
+        found = ret_callback->number > round->last && ret_callback->number < round->end;
+    }
+    if (found)
+        round->last = ret_callback->number;
     pthread_mutex_unlock(&callbacks->lock);
-    return count;
+    return found;
 }

@@ -15,6 +15,7 @@
 #include "alloc/arena.h"
 #include "alloc/guard.h"
 #include "alloc/large.h"
+#include "alloc/meta.h"
 #include "alloc/trace.h"
 #include "base/check.h"
 #include "base/options.h"
@@ -69,7 +70,7 @@ static np_noinline void *take_small(unsigned class_index)
         np_collect_hooks.reclaim();
         block = np_heap_take_slow(np_tls.heap, class_index);
     }
-    return block;
+    return np_commit_outcome(block);
 }
 
 static void *take_large(size_t bytes)
@@ -81,7 +82,7 @@ static void *take_large(size_t bytes)
         np_collect_hooks.reclaim();
         block = np_large_new(bytes, 16, true, true);
     }
-    return block;
+    return np_commit_outcome(block);
 }
 
 /* Any size; body is type->size * count + extra and, for arrays, a last word with the count. */

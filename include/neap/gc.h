@@ -174,8 +174,9 @@ typedef void neap_gc_callback_fn(const struct neap_gc_event *event, void *arg);
  * refs: none | user code: no | point: none | threads: any | fails: status */
 NEAP_PUBLIC int neap_gc_add_callback(neap_gc_callback_fn *callback, void *arg);
 
-/* Ends what neap_gc_add_callback with the same arguments began; a call under way in another thread
- * may still end later.
+/* Ends what neap_gc_add_callback with the same arguments began: its turn does not come any more,
+ * also where other callbacks are being called now. Only a call whose turn another thread has taken
+ * already may still begin or be under way: arg has to outlive it.
  * refs: none | user code: no | point: none | threads: any | fails: no */
 NEAP_PUBLIC void neap_gc_remove_callback(neap_gc_callback_fn *callback, void *arg);
 

@@ -28,7 +28,7 @@ extern "C" {
 struct neap_pressure {
     uint64_t used_bytes; /* committed by the heap, and told by neap_external_bytes */
     uint64_t soft_limit_bytes, hard_limit_bytes; /* as in the options; 0: none */
-    bool refused; /* since the last call the hard limit stood in the way of an allocation */
+    bool refused; /* since the last call an allocation has failed for the hard limit */
 };
 
 typedef void neap_pressure_fn(const struct neap_pressure *pressure, void *arg);
@@ -41,8 +41,10 @@ typedef void neap_pressure_fn(const struct neap_pressure *pressure, void *arg);
  * refs: none | user code: no | point: none | threads: any | fails: status */
 NEAP_PUBLIC int neap_pressure_add_callback(neap_pressure_fn *callback, void *arg);
 
-/* Ends what neap_pressure_add_callback with the same arguments began; a call under way in another
- * thread may still end later. neap_shutdown ends them all.
+/* Ends what neap_pressure_add_callback with the same arguments began: its turn does not come
+ * any more, also where other callbacks are being called now. Only a call whose turn another thread
+ * has taken already may still begin or be under way: arg has to outlive it. neap_shutdown ends them
+ * all.
  * refs: none | user code: no | point: none | threads: any | fails: no */
 NEAP_PUBLIC void neap_pressure_remove_callback(neap_pressure_fn *callback, void *arg);
 
