@@ -2,7 +2,6 @@
  *
  * A heap that is known, and a place to stop at, for test_gdb.py. */
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -69,7 +68,7 @@ int main(int argc, char **argv)
     if (neap_thread_create(&thread, "sleeper", sleeper, NULL) != NEAP_OK)
         return 2;
     while (!__atomic_load_n(&is_waiting, __ATOMIC_ACQUIRE))
-        NEAP_BLOCKED(sched_yield());
+        NEAP_BLOCKED(nanosleep(&(struct timespec){0, 1000000}, NULL));
     neap_safepoint();
     if (argc > 1 && argv[1][0] == 'e')
         exit(7); /* without neap_shutdown */
