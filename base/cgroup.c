@@ -2,7 +2,8 @@
  *
  * /proc/self/cgroup says which group, /proc/self/mountinfo where its files are. In a container the
  * two need not agree: the path may be the host's, of which the mount shows a part only. So the part
- * that the mount leaves out is cut off, and a group that is not there is looked for further up. */
+ * that the mount leaves out is cut off, and a group that is not there is looked for further up.
+ * Other mounts may show other parts, where the group is not (bind mounts): they are left alone. */
 #include "base/cgroup.h"
 
 #include <inttypes.h>
@@ -18,19 +19,19 @@ enum { PATH_BYTES = 1024, LINE_BYTES = 4096 };
 #define NO_LIMIT (UINT64_C(1) << 62)
 
 struct mount {
-    bool found;
     char point[PATH_BYTES]; /* where it is mounted */
     char shown[PATH_BYTES]; /* which part of the hierarchy it shows */
 };
 
 struct place {
-    char path[PATH_BYTES];
-    const char *max, *high; /* names of the files */
+    char path[2 * PATH_BYTES]; /* the group's directory */
+    size_t point_length;       /* of it: where the hierarchy is mounted */
+    const char *max, *high;    /* names of the files */
 };
 
 static FILE *open_under(const char *root, const char *path)
 {
-    char whole[3 * PATH_BYTES];
+    char whole[4 * PATH_BYTES];
     int length = snprintf(whole, sizeof whole, "%s%s", root, path);
     return length < 0 || (size_t)length >= sizeof whole ? NULL : fopen(whole, "re");
 }
@@ -46,54 +47,81 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
-/* "36 35 98:0 /shown /point rw,noatime - cgroup2 source options" */
-static void read_mount(const char *line, struct mount *v1, struct mount *v2)
+/* The group's path below the part of the hierarchy that is shown; NULL: it is not in it. */
+static const char *below(const char *shown, const char *group)
 {
-    struct mount mount = {.found = true};
+    size_t length = strcmp(shown, "/") == 0 ? 0 : strlen(shown);
+    bool inside = strncmp(group, shown, length) == 0 && strchr("/", group[length]) != NULL;
+    return inside ? group + length : NULL;
+}
+
+/* Spaces, tabs, line ends and backslashes of paths are written as \040. */
+static void decode(char *path)
+{
+    char *to = path;
+    for (const char *from = path; *from != '\0'; to++) {
+        bool escaped = from[0] == '\\' && strspn(from + 1, "01234567") >= 3;
+        *to =
+            escaped ? (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0')) : *from;
+        from += escaped ? 4 : 1;
+    }
+    *to = '\0';
+}
+
+/* "36 35 98:0 /shown /point rw,noatime - cgroup2 source options". False: another file system. */
+static bool read_mount(const char *line, bool old, struct mount *ret_mount)
+{
     char type[16], options[256] = "";
     const char *rest = strstr(line, " - ");
     if (rest == NULL || sscanf(rest, " - %15s %*s %255s", type, options) < 1 ||
-        sscanf(line, "%*s %*s %*s %1023s %1023s", mount.shown, mount.point) != 2)
-        return;
-    if (strcmp(type, "cgroup2") == 0)
-        *v2 = mount;
-    else if (strcmp(type, "cgroup") == 0 && has_word(options, "memory"))
-        *v1 = mount;
+        sscanf(line, "%*s %*s %*s %1023s %1023s", ret_mount->shown, ret_mount->point) != 2)
+        return false;
+    decode(ret_mount->shown);
+    decode(ret_mount->point);
+    return old ? strcmp(type, "cgroup") == 0 && has_word(options, "memory")
+               : strcmp(type, "cgroup2") == 0;
 }
 
-static void read_mounts(const char *root, struct mount *v1, struct mount *v2)
+/* Of the mounts that show the group the one that shows most of what is around it. */
+static bool find_mount(const char *root, const char *group, bool old, struct mount *ret_mount)
 {
     char line[LINE_BYTES];
+    struct mount mount;
+    bool found = false;
     FILE *file = open_under(root, "/proc/self/mountinfo");
-    v1->found = v2->found = false;
     if (file == NULL)
-        return;
-    while (fgets(line, sizeof line, file) != NULL)
-        read_mount(line, v1, v2);
+        return false;
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (!read_mount(line, old, &mount) || below(mount.shown, group) == NULL ||
+            (found && strlen(mount.shown) > strlen(ret_mount->shown)))
+            continue;
+        *ret_mount = mount;
+        found = true;
+    }
     fclose(file);
+    return found;
 }
 
-/* The group's path in the hierarchy as a directory under the mount. */
-static bool place_in(const struct mount *mount, const char *group, char *ret_path)
+/* The group as a directory under the mount. */
+static bool place_in(const struct mount *mount, const char *group, struct place *ret_place)
 {
-    size_t left_out = strcmp(mount->shown, "/") == 0 ? 0 : strlen(mount->shown);
-    if (strncmp(group, mount->shown, left_out) == 0)
-        group += left_out;
-    int length = snprintf(ret_path, PATH_BYTES, "%s%s", mount->point, group);
-    return length > 0 && length < PATH_BYTES;
+    ret_place->point_length = strlen(mount->point);
+    int length = snprintf(ret_place->path, sizeof ret_place->path, "%s%s", mount->point,
+                          below(mount->shown, group));
+    return length > 0 && (size_t)length < sizeof ret_place->path;
 }
 
 /* "0::/user.slice" in version 2, "4:cpu,memory:/user.slice" in version 1, which comes first where
  * it has the controller. */
-static bool find_place(const char *root, struct place *ret_place, size_t *ret_point_length)
+static bool find_place(const char *root, struct place *ret_place)
 {
     char line[LINE_BYTES];
-    struct mount v1, v2;
+    struct mount mount;
+    struct place place;
     bool found = false;
     FILE *file = open_under(root, "/proc/self/cgroup");
     if (file == NULL)
         return false;
-    read_mounts(root, &v1, &v2);
     while (fgets(line, sizeof line, file) != NULL) {
         char *controllers = strchr(line, ':');
         char *group = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
@@ -102,13 +130,12 @@ static bool find_place(const char *root, struct place *ret_place, size_t *ret_po
         *group++ = '\0';
         group[strcspn(group, "\n")] = '\0';
         bool old = has_word(controllers + 1, "memory");
-        const struct mount *mount = old ? &v1 : &v2;
-        if ((!old && (found || controllers[1] != '\0')) || !mount->found ||
-            !place_in(mount, group, ret_place->path))
+        if ((!old && (found || controllers[1] != '\0')) || !find_mount(root, group, old, &mount) ||
+            !place_in(&mount, group, &place))
             continue;
+        *ret_place = place;
         ret_place->max = old ? "memory.limit_in_bytes" : "memory.max";
         ret_place->high = old ? "memory.soft_limit_in_bytes" : "memory.high";
-        *ret_point_length = strlen(mount->point);
         found = true;
     }
     fclose(file);
@@ -118,7 +145,7 @@ static bool find_place(const char *root, struct place *ret_place, size_t *ret_po
 /* The file's number is lower than *least; "max" is none. False: there is no such file. */
 static bool lower(const char *root, const char *directory, const char *name, uint64_t *least)
 {
-    char path[PATH_BYTES + 64];
+    char path[2 * PATH_BYTES + 64];
     uint64_t value;
     int length = snprintf(path, sizeof path, "%s/%s", directory, name);
     FILE *file = length > 0 && (size_t)length < sizeof path ? open_under(root, path) : NULL;
@@ -134,16 +161,15 @@ static bool lower(const char *root, const char *directory, const char *name, uin
 bool np_cgroup_read(const char *root, struct np_cgroup *ret_cgroup)
 {
     struct place place;
-    size_t point_length;
     bool any = false;
     *ret_cgroup = (struct np_cgroup){0};
-    if (!find_place(root, &place, &point_length))
+    if (!find_place(root, &place))
         return false;
     for (;;) { /* this group and those around it, up to where the hierarchy is mounted */
         any |= lower(root, place.path, place.max, &ret_cgroup->max_bytes);
         any |= lower(root, place.path, place.high, &ret_cgroup->high_bytes);
         char *last = strrchr(place.path, '/');
-        if (last == NULL || (size_t)(last - place.path) < point_length)
+        if (last == NULL || (size_t)(last - place.path) < place.point_length)
             return any;
         *last = '\0';
     }
