@@ -60,11 +60,14 @@ static uint64_t serve_pending(uint64_t now_ns, uint64_t *since_ns)
     if (now_ns - *since_ns < patience_ns)
         return patience_ns - (now_ns - *since_ns);
     /* a chain of objects whose owners sleep comes one link per round */
-    for (unsigned round = 0; round < ROUNDS && np_pending_run_patient() > 0; round++) {
+    unsigned round = 0;
+    for (; round < ROUNDS && np_pending_run_patient() > 0; round++) {
         np_death_drain(np_tls.local, 0);
         np_batch_flush(np_tls.local);
+        np_death_drain(np_tls.local, 0); /* the link that the delivery found dead */
     }
-    *since_ns = 0;
+    if (round < ROUNDS)
+        *since_ns = 0; /* else the rest of a long chain has waited long enough */
     return STEP_NS;
 }
 

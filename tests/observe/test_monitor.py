@@ -277,7 +277,11 @@ def main():
     check_pages(server)
     check_refusals(server)
     check_limits(server)
-    ok(server.tell("fork") == "child 0", "a forked child serves nothing, and may")
+    answer = server.tell("fork")
+    if answer.startswith("ThreadSanitizer"):
+        skip("a forked child serves nothing, and may", answer)
+    else:
+        ok(answer == "child 0", "a forked child serves nothing, and may", answer)
     ok(server.ask("/metrics")[0] == 200, "the parent goes on")
     check_end(server)
     ok(server.end() == (0, ""), "the program ends well")
