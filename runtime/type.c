@@ -97,7 +97,9 @@ static uint32_t register_locked(struct neap_type *type)
         type->birth = (uint64_t)NP_GC_TRACKED << 48;
     else if (!(type->traits & NP_TRAIT_HOOKS))
         type->birth = (uint64_t)NP_FLAG_BARE << 56;
-    np_store_relaxed(&count, index); /* relaxed: read as a hint */
+    /* [MM-type-4] release: what is written above is seen by who counts this type too; pairs with
+     * np_type_count */
+    np_store_release(&count, index);
     /* [MM-type-2] release: publishes traits and class; pairs with the acquire in object.c */
     np_store_release(&type->index, index);
     if (type->class_index != NP_CLASS_GENERAL) {
@@ -123,7 +125,8 @@ uint32_t np_type_register(const struct neap_type *type)
 
 uint32_t np_type_count(void)
 {
-    return np_load_relaxed(&count); /* relaxed: a hint; entries are read through np_type_at */
+    /* [MM-type-4] acquire: the descriptors up to it are complete; pairs with register_locked */
+    return np_load_acquire(&count);
 }
 
 static bool spec_is_good(const struct neap_type_spec *spec)

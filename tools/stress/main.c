@@ -4,6 +4,7 @@
  * (oracle.h). Built on the public interface alone.
  *
  *     neap-stress [--seconds N] [--threads N] [--seed S] [--mix NAME] [--round MS] [--perturb N]
+ *                 [--standstill SECONDS]
  *
  * Ends with a line of figures per mix, or at the first lie with its story. Work goes in rounds; at
  * the end of each the workers wait and everything is compared. Every fourth round they drop all
@@ -22,15 +23,15 @@
 #include "tools/stress/story.h"
 #include "tools/stress/verify.h"
 
-enum { MOST_THREADS = 64, ROUNDS_OF_A_LIFE = 4, STANDSTILL_SECONDS = 90, FEW_RECORDS = 20000 };
+enum { MOST_THREADS = 64, ROUNDS_OF_A_LIFE = 4, FEW_RECORDS = 20000 };
 
 static struct {
     double seconds;
-    unsigned threads, round_ms;
+    unsigned threads, round_ms, standstill;
     uint64_t perturb;
     const char *mix, *without;
     char repeat[400];
-} wanted = {.seconds = 30, .threads = 6, .round_ms = 150, .perturb = 20};
+} wanted = {.seconds = 30, .threads = 6, .round_ms = 150, .standstill = 90, .perturb = 20};
 
 static struct worker workers[MOST_THREADS];
 static const struct mix *mix;
@@ -185,25 +186,25 @@ static void *watch(void *unused)
 {
     (void)unused;
     uint64_t before = 0;
-    for (unsigned still = 0; still < STANDSTILL_SECONDS;) {
+    for (unsigned still = 0; still < wanted.standstill;) {
         sleep(1);
         uint64_t count = story_count() + atomic_load(&verify_looks);
         still = count == before ? still + 1 : 0;
         before = count;
     }
-    story_standstill(STANDSTILL_SECONDS);
+    story_standstill(wanted.standstill);
 }
 
 /* ---- arguments ---- */
 
 static _Noreturn void usage(const char *complaint)
 {
-    fprintf(
-        stderr,
-        "neap-stress: %s\n"
-        "usage: neap-stress [--seconds N] [--threads N] [--seed S] [--mix NAME]\n"
-        "                   [--round MS] [--perturb PER_MILLE] [--without ACTION,...]\nmixes:\n",
-        complaint);
+    fprintf(stderr,
+            "neap-stress: %s\n"
+            "usage: neap-stress [--seconds N] [--threads N] [--seed S] [--mix NAME]\n"
+            "                   [--round MS] [--perturb PER_MILLE] [--without ACTION,...]\n"
+            "                   [--standstill SECONDS]\nmixes:\n",
+            complaint);
     for (const struct mix *one = mixes; one->name != NULL; one++)
         fprintf(stderr, "  %-18s%s\n", one->name, one->what);
     exit(2);
@@ -234,6 +235,8 @@ static void read_arguments(int count, char **arguments)
             stress_seed = number(value, 0, UINT64_MAX);
         else if (strcmp(name, "--round") == 0)
             wanted.round_ms = (unsigned)number(value, 1, 600000);
+        else if (strcmp(name, "--standstill") == 0)
+            wanted.standstill = (unsigned)number(value, 1, 3600);
         else if (strcmp(name, "--perturb") == 0)
             wanted.perturb = number(value, 0, 1000);
         else if (strcmp(name, "--mix") == 0 && mix_named(value) != NULL)
