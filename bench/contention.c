@@ -39,7 +39,7 @@ static void contention_leave(void)
 }
 #endif
 
-enum { KEYS = 1024, WARM_UP = 300, COUNTED = 3000, TIMED = 300000, REPETITIONS = 5 };
+enum { KEYS = 1024, WARM_UP = 300, COUNTED = 3000, TIMED = 3000000, REPETITIONS = 5 };
 
 struct cell {
     struct cell *next;    /* the owner's */
