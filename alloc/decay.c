@@ -149,7 +149,7 @@ static void note_cached(struct np_heap *heap, void *arg)
     *ret_cached |= has_cached(heap) || np_heap_has_remote(heap);
 }
 
-/* The system takes a GiB back in 150 to 300 ms (measured: docs/alloc.md, "Giving back"). So what is
+/* The system takes a GiB back in 70 to 300 ms (docs/alloc.md, "Giving back"). So what is
  * idle beyond 2 MiB for each of the decay_ms does not wait for them to pass, or a burst of
  * gigabytes would only begin to go when it should be gone. A call gives back what takes a few
  * milliseconds: its thread is to reach a stop point. */
@@ -158,12 +158,12 @@ enum { AT_ONCE_BEYOND_PER_MS = 2 << 20, MOST_PER_CALL = 16 << 20 };
 uint64_t np_alloc_decay(uint64_t now_ns)
 {
     enum { MS = 1000000, QUIET_ENOUGH = 3 }; /* the backend's decay is spread over one period */
+    uint64_t decay_ns = np_options.decay_ms * MS, oldest_ns = now_ns;
     const struct np_arena_limits limits = {
-        .before_ns = now_ns >= np_options.decay_ms * MS ? now_ns - np_options.decay_ms * MS : 0,
+        .before_ns = now_ns >= decay_ns ? now_ns - decay_ns : 0,
         .keep_bytes = np_options.decay_ms * AT_ONCE_BEYOND_PER_MS,
         .most_bytes = MOST_PER_CALL,
     };
-    uint64_t decay_ns = np_options.decay_ms * MS, oldest_ns = now_ns;
     unsigned quiet = np_load_relaxed(&wanted) ? 0 : np_load_relaxed(&quiet_ticks);
     np_store_relaxed(&wanted, false);
     np_store_relaxed(&quiet_ticks, quiet < QUIET_ENOUGH ? quiet + 1 : quiet);

@@ -108,6 +108,9 @@ static uint64_t tick(uint64_t *since_ns)
         np_quiescent_point(np_tls.thread);
     next_ns = decay_ns < next_ns ? decay_ns : next_ns;
     serve_sleepers();
+    /* what a delivery found dead here, and the helper is not to run: whoever polls next does */
+    if (np_options.finalize_ms == 0 && np_pending_count() > 0)
+        np_pending_ask_all();
     np_grace_poll(np_tls.local);
     while (np_table_serve())
         np_quiescent_point(np_tls.thread);

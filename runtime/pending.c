@@ -24,6 +24,15 @@ static void added_locked(void)
         np_thread_request(np_tls.thread, NP_REQUEST_PENDING);
 }
 
+void np_pending_ask_all(void)
+{
+    for (uint32_t slot = 1; slot <= np_thread_high(); slot++) {
+        struct np_thread *thread = np_thread_at((uint16_t)slot);
+        if (np_thread_state_of(thread) != NP_DETACHED)
+            np_thread_request(thread, NP_REQUEST_PENDING);
+    }
+}
+
 void np_pending_push(struct np_pending_item *item)
 {
     pthread_mutex_lock(&lock);

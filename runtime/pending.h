@@ -18,6 +18,9 @@ struct np_pending_item {
     void (*run)(struct np_pending_item *item);
 };
 
+/* Asks every attached thread to run what is pending at its next safepoint: any of them may sleep,
+ * or compute, for long. Any thread. */
+void np_pending_ask_all(void);
 void np_pending_push(struct np_pending_item *item);      /* any thread, also while stopped */
 void np_pending_push_object(struct neap_header *header); /* dead, with finalize or dispose */
 void np_pending_push_all(struct np_list *items_taken); /* in order; the list is empty afterwards */

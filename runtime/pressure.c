@@ -66,16 +66,6 @@ void np_pressure_fini(void)
     np_commit_watch(0, 0);
 }
 
-/* Whoever passes a safepoint first will do: any of them may sleep, or compute, for long. */
-static void ask_all(void)
-{
-    for (uint32_t slot = 1; slot <= np_thread_high(); slot++) {
-        struct np_thread *thread = np_thread_at((uint16_t)slot);
-        if (np_thread_state_of(thread) != NP_DETACHED)
-            np_thread_request(thread, NP_REQUEST_PENDING);
-    }
-}
-
 bool np_pressure_raise(bool refused)
 {
     if (refused)
@@ -87,7 +77,7 @@ bool np_pressure_raise(bool refused)
     }
     if (np_fetch_or_relaxed(&np_pressure_wanted, ASKED_ALL) & ASKED_ALL)
         return false;
-    ask_all();
+    np_pending_ask_all();
     return np_callbacks_any(&callbacks);
 }
 
