@@ -24,6 +24,7 @@
 #ifndef NEAP_LINE_PROFILE_H
 #define NEAP_LINE_PROFILE_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include <neap/export.h>
@@ -36,7 +37,8 @@ extern "C" {
 /* Machinery of NEAP_PROFILE: a marked function under way. */
 struct neap_profiled_ {
     const struct neap_site *site; /* NULL: nothing is measured */
-    struct neap_profiled_ *outer, *self;
+    struct neap_profiled_ *outer;
+    uintptr_t check; /* tells a mark from what longjmp left of one */
 };
 
 /* refs: none | user code: no | point: none | threads: any | fails: no */

@@ -142,7 +142,7 @@ static struct seen row(const char *text, const char *function, int line)
             continue;
         if (sscanf(at + length, " %lf MiB %lf MiB %d", &seen.memory, &seen.more, &seen.times) != 3)
             seen.times = -1;
-        sscanf(at + 1 + 51, "%199[^\n]", seen.text);
+        sscanf(at + 1 + 48, "%199[^\n]", seen.text);
         return seen;
     }
     return seen;
