@@ -11,11 +11,11 @@
  *
  * NEAP_OPTIONS=profile=1 ./program prints a table for each marked function that ran:
  *
- *   Line #    Mem usage    Increment  Occurrences   Line Contents
- *   =============================================================
- *        3    0.004 MiB    0.004 MiB            1       NEAP_PROFILE;
- *        4    3.819 MiB    3.815 MiB            1       struct route *best = pick(count);
- *        5    0.004 MiB   -3.815 MiB            1       neap_release(best);
+ * Line #    Mem usage    Increment  Occurrences   Line Contents
+ * =============================================================
+ *  3        0.004 MiB    0.004 MiB            1       NEAP_PROFILE;
+ *  4        3.819 MiB    3.815 MiB            1       struct route *best = pick(count);
+ *  5        0.004 MiB   -3.815 MiB            1       neap_release(best);
  *
  * Lines are found in debug information: build with -g, and with -O0 or -Og so that what a line
  * calls is not inlined into it. Not for programs at work: every block that a marked function makes
