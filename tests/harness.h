@@ -20,6 +20,8 @@
 #ifndef NP_TESTS_HARNESS_H
 #define NP_TESTS_HARNESS_H
 
+#include <stdbool.h>
+
 #include "tests/random.h"
 #include "tests/tap.h"
 
@@ -34,9 +36,15 @@ void harness_begin(void);
  * counts disposals. */
 void harness_calm(void);
 
+/* Only the test collects, once it has called neap_gc_disable: it may ask how much each collection
+ * finds. Otherwise another one may have been first. */
+bool harness_is_alone(void);
+
 /* Polls until the counter is what it should be, or for very long: where a storm's collection, on
  * another thread, may have been first to find what was dropped. */
 void harness_await(const int *counter, int wanted);
+/* The same for any condition; did it come true? */
+bool harness_await_that(bool (*holds)(void *arg), void *arg);
 
 /* Ends the storm and the runtime; one point: nothing is alive (the leak report as remark if
  * something is). Returns done(). */
