@@ -248,7 +248,7 @@ static void chains(int length, bool backwards)
         neap_release(nodes[i]);
     diag("a chain of %d entries", length);
     finds(2, 0, "a chain of entries that hangs on one key lives");
-    has_entries(map, length - 1, "whole");
+    has_entries(map, (size_t)length - 1, "whole");
     neap_release(nodes[0]);
     finds(2, length, "and dies whole");
     has_entries(map, 0, "leaving nothing in the map");
