@@ -201,8 +201,8 @@ static np_noinline void mark_large(struct marker *m, struct neap_header *header,
     m->marked++;
 }
 
-/* True: it is a weak map, and done. Known to live, it is left to counting; a reference that is found
- * later marks it again, and it is visited again. */
+/* True: it is a weak map, and done. Known to live, it is left to counting; a reference that is
+ * found later marks it again, and it is visited again. */
 static np_noinline bool visit_ephemerons(struct scanner *s, struct neap_header *header)
 {
     if (s->mode == KNOWN) {

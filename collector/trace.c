@@ -134,7 +134,8 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
         push((struct tracer *)(void *)visitor, neap_header_of(child));
 }
 
-/* References on their way into the cache, and the plan of the object visited last: of most objects the type is known before it is read. */
+/* References on their way into the cache, and the plan of the object visited last: of most objects
+ * the type is known before it is read. */
 struct queue {
     unsigned first, count;
     uint32_t type;
@@ -160,8 +161,8 @@ static np_noinline bool visit_ephemerons(struct tracer *t, struct neap_header *h
     return np_ephemerons_visit_stopped(&t->view, header, &t->visitor, t->closure);
 }
 
-static inline __attribute__((always_inline)) void
-visit(struct tracer *t, struct queue *queue, struct neap_header *header, enum mode mode)
+static inline __attribute__((always_inline)) void visit(struct tracer *t, struct queue *queue,
+                                                        struct neap_header *header, enum mode mode)
 {
     if (np_unlikely(header->type != queue->type)) {
         queue->type = header->type;

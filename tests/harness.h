@@ -25,6 +25,19 @@
 #include "tests/random.h"
 #include "tests/tap.h"
 
+/* 1: built with ThreadSanitizer, ten times slower and more beside other load: for the sizes of a
+ * test. */
+#if defined(__SANITIZE_THREAD__)
+#    define HARNESS_SLOW 1
+#elif defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+#        define HARNESS_SLOW 1
+#    endif
+#endif
+#ifndef HARNESS_SLOW
+#    define HARNESS_SLOW 0
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -10,24 +10,13 @@
 
 #include <string.h>
 
-#include "tests/tap.h"
-
-#if defined(__SANITIZE_THREAD__)
-#    define SLOW 1
-#elif defined(__has_feature)
-#    if __has_feature(thread_sanitizer)
-#        define SLOW 1
-#    endif
-#endif
-#ifndef SLOW
-#    define SLOW 0
-#endif
+#include "tests/harness.h"
 
 enum {
     MOST_RUNS = 3000,
     UNTOUCHED = 3, /* runs in a row without a fault: the helper thread's questions count too */
     ELEMENTS = 20,
-    STRIDE = SLOW ? 7 : 1 /* where a run takes long not every allocation fails */
+    STRIDE = HARNESS_SLOW ? 7 : 1 /* where a run takes long not every allocation fails */
 };
 
 struct item {
@@ -216,8 +205,7 @@ static void map_exchange(struct map_model *model, int i, int id)
     if (model->keys[i] == NULL)
         return;
     struct item *item = make(id), *old = neap_map_get(model->map, model->keys[i]);
-    if (item != NULL &&
-        done_well(neap_map_compare_exchange(model->map, model->keys[i], old, item)))
+    if (item != NULL && done_well(neap_map_compare_exchange(model->map, model->keys[i], old, item)))
         model->ids[i] = id;
     neap_release(old);
     neap_release(item);
@@ -511,13 +499,15 @@ static void fail_each(const struct program *program, bool eager)
 
 int main(void)
 {
-    static const struct program programs[] = {
-        {"strings", use_strings},      {"lists", use_lists},
-        {"maps", use_maps},            {"weak maps", use_weak_maps},
-        {"channels", use_channels},    {"dynamic objects", use_dynamics},
-        {"generators", use_generators}};
-    static const struct program larger[] = {
-        {"a map of 300", use_large_map}, {"objects of 70 attributes", use_large_dynamics}};
+    static const struct program programs[] = {{"strings", use_strings},
+                                              {"lists", use_lists},
+                                              {"maps", use_maps},
+                                              {"weak maps", use_weak_maps},
+                                              {"channels", use_channels},
+                                              {"dynamic objects", use_dynamics},
+                                              {"generators", use_generators}};
+    static const struct program larger[] = {{"a map of 300", use_large_map},
+                                            {"objects of 70 attributes", use_large_dynamics}};
     plan_lazy();
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         fail_each(&programs[i], true);
