@@ -34,6 +34,8 @@ struct bytes {
 
 static void put(struct bytes *bytes, const void *data, size_t count)
 {
+    if (count == 0)
+        return;
     if (bytes->count + count > bytes->room) {
         size_t room = (bytes->count + count) * 2 + 64;
         unsigned char *more = np_fault_realloc(bytes->data, room);
