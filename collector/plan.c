@@ -43,6 +43,7 @@ static struct np_plan plan_of(const struct neap_type *type)
     struct np_plan plan = {0};
     plan.may_need_user =
         (type->traits & NP_TRAIT_USER) || type->clear != NULL || (type->flags & NEAP_PEEKABLE);
+    plan.disposes = type->dispose != NULL;
     plan.simple = is_simple(type);
     for (uint32_t i = 0; plan.simple && i < type->slot_count; i++)
         for (uint32_t k = 0; k < type->slots[i].count; k++)

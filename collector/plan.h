@@ -8,7 +8,7 @@
  * Concurrency: written by np_plan_update, under a lock, and published by np_planned; read by
  * workers while the world is stopped, by running threads through np_plan_at.
  *
- * Implemented by plan.c. Used by count.c, trace.c and confined.c.
+ * Implemented by plan.c. Used by count.c, trace.c, sweep.c and confined.c.
  */
 #ifndef NP_COLLECTOR_PLAN_H
 #define NP_COLLECTOR_PLAN_H
@@ -19,8 +19,9 @@ enum { NP_PLAN_SLOTS = 7 };
 
 struct np_plan {
     uint8_t simple;                 /* offsets are all there is, unless the object is an array */
-    uint8_t count : 7;              /* offsets used */
+    uint8_t count : 6;              /* offsets used */
     uint8_t may_need_user : 1;      /* ask np_count_needs_user */
+    uint8_t disposes : 1;           /* has a disposal, the runtime's own ones included */
     uint16_t offset[NP_PLAN_SLOTS]; /* bytes from the header */
 };
 _Static_assert(sizeof(struct np_plan) == 16, "four to a cache line");
