@@ -19,6 +19,7 @@
 #include "runtime/ephemeron.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
+#include "runtime/plan.h"
 #include "runtime/visit.h"
 #include "runtime/weak.h"
 #include "threads/thread.h"
@@ -208,6 +209,105 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
     return true;
 }
 
+/* ---- falling: most objects have a few references at fixed places and run no code ---- */
+
+/* Its death is nothing but its children's releases and its block's return. */
+static inline bool can_fall(const struct neap_header *header, const struct np_plan *plan)
+{
+    const uint8_t more = NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED;
+    return plan->simple && !plan->may_need_user && !plan->disposes && !(header->flags & more) &&
+           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
+}
+
+/* np_release for a dying parent's child. True: it was the last reference, and the child falls next;
+ * its plan is filled in. */
+static inline bool drop_child(struct neap_header *header, uint16_t id,
+                              const struct np_plan **ret_plan)
+{
+    if (np_unlikely(np_owner_of(header) != id)) {
+        np_release(header, NP_LOUD);
+        return false;
+    }
+    uint32_t local = np_load_relaxed(&header->local) - 1; /* relaxed: ours */
+    np_store_relaxed(&header->local, local);
+    if (local != 0)
+        return false;
+    /* [MM-zero-1] acquire: as in np_release_last */
+    if (np_unlikely(np_load_acquire(&header->shared) != 0)) {
+        np_release_last(header, NP_LOUD);
+        return false;
+    }
+    if (header->flags & NP_FLAG_BARE) {
+        np_object_free_bare(header);
+        return false;
+    }
+    *ret_plan = np_plan_at(header->type);
+    if (np_likely(can_fall(header, *ret_plan)))
+        return true;
+    np_death(header); /* into its list */
+    return false;
+}
+
+/* Someone runs the program's code when it dies and comes first. */
+static bool has_user_lists(const struct np_local *local)
+{
+    return local->dying[NP_DYING_PROMPT] != NULL || local->dying[NP_DYING_USER] != NULL;
+}
+
+static inline void free_fallen(struct np_heap *heap, struct neap_header *header)
+{
+    if (np_load_relaxed(&header->gc) & NP_GC_GENERATION) {
+        free_small(header);
+        return;
+    }
+    np_store_relaxed(&header->type, 0);
+    np_heap_give(heap, header);
+}
+
+/* np_tls.dying is not 0, *budget neither. The object, one of its children, one of that one's, and
+ * so on; their siblings wait on the list of plain objects and follow. The object at hand stays as
+ * it is until its block is free: nothing of the program's runs meanwhile, and what is queued comes
+ * later. */
+static void fall(struct np_local *local, struct neap_header *header, const struct np_plan *plan,
+                 uint64_t *budget)
+{
+    struct np_heap *heap = np_tls.heap;
+    uint16_t id = np_tls.id;
+    uint64_t left = *budget;
+    for (;;) {
+        struct neap_header *next = NULL;
+        const struct np_plan *next_plan = NULL, *child_plan;
+        for (unsigned i = 0; i < plan->count; i++) {
+            /* relaxed: the parent is ours alone */
+            void *child = np_load_relaxed((void **)(void *)((char *)header + plan->offset[i]));
+            if (child == NULL || !drop_child(neap_header_of(child), id, &child_plan))
+                continue;
+            if (next != NULL)
+                push(&local->dying[NP_DYING_PLAIN], next);
+            next = neap_header_of(child);
+            next_plan = child_plan;
+        }
+        free_fallen(heap, header);
+        left--;
+        if (np_unlikely(left == 0 || has_user_lists(local))) {
+            if (next != NULL)
+                push(&local->dying[NP_DYING_PLAIN], next);
+            break;
+        }
+        if (next == NULL) {
+            next = local->dying[NP_DYING_PLAIN];
+            if (next == NULL || !can_fall(next, next_plan = np_plan_at(next->type)))
+                break;
+            (void)pop(&local->dying[NP_DYING_PLAIN]);
+        }
+        header = next;
+        plan = next_plan;
+    }
+    *budget = left;
+}
+
+/* ---- the lists ---- */
+
 static struct neap_header *next_of(struct np_local *local, bool plain_only, bool prompt_only)
 {
     if (!plain_only && local->dying[NP_DYING_PROMPT] != NULL)
@@ -220,8 +320,6 @@ static struct neap_header *next_of(struct np_local *local, bool plain_only, bool
         return pop(&local->dying[NP_DYING_PLAIN]);
     return NULL;
 }
-
-/* ---- the lists ---- */
 
 /* A budget as callers and options give it: 0 is all. */
 static uint64_t all_if_0(uint64_t budget)
@@ -255,6 +353,11 @@ static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
         struct neap_header *header = next_of(local, plain_only, *budget == 0);
         if (header == NULL)
             break;
+        const struct np_plan *plan = np_plan_at(header->type);
+        if (*budget > 0 && can_fall(header, plan)) {
+            fall(local, header, plan, budget);
+            continue;
+        }
         if (*budget > 0)
             --*budget;
         destroy(local, header, budget);
@@ -296,6 +399,18 @@ void np_death_take_plain(struct np_local *from)
     }
 }
 
+/* The outermost death of an object that falls, and of those that follow it. */
+static void fall_here(struct np_local *local, struct neap_header *header,
+                      const struct np_plan *plan)
+{
+    uint64_t budget = all_if_0(np_options.release_budget);
+    np_tls.dying++;
+    fall(local, header, plan, &budget);
+    np_tls.dying--;
+    if (np_unlikely(!np_death_is_empty(local)))
+        drain(local, &budget, false);
+}
+
 /* The outermost death of an object that runs no code: destroyed in place, its children after it. */
 static void destroy_here(struct np_local *local, struct neap_header *header)
 {
@@ -314,10 +429,15 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
 void np_death(struct neap_header *header)
 {
     np_perturb(death);
+    struct np_local *local = np_tls.local;
+    const struct np_plan *plan = np_plan_at(header->type);
+    if (np_likely(np_tls.dying == 0 && can_fall(header, plan) && np_death_is_empty(local))) {
+        fall_here(local, header, plan);
+        return;
+    }
     const struct neap_type *type = np_type_at(header->type);
     uint32_t shared =
         np_load_relaxed(&header->shared); /* relaxed: nobody else changes it any more */
-    struct np_local *local = np_tls.local;
     if (np_unlikely(type->flags & NEAP_PEEKABLE) && np_grace_wanted(header, type)) {
         np_grace_add(header);
         return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A plan is made once per type; types are registered for good. */
-#include "collector/plan.h"
+#include "runtime/plan.h"
 
 #include <pthread.h>
 
@@ -19,11 +19,13 @@ int np_plan_init(void)
 {
     np_store_relaxed(&np_planned, 0); /* relaxed: nobody else runs yet */
     np_plans = np_os_reserve(PLANS_BYTES, 1);
+    np_plan_update();
     return np_plans != NULL ? 0 : -1;
 }
 
 void np_plan_fini(void)
 {
+    np_store_relaxed(&np_planned, 0); /* relaxed: nobody else runs any more */
     if (np_plans != NULL)
         np_os_unreserve(np_plans, PLANS_BYTES);
     np_plans = NULL;
@@ -58,7 +60,8 @@ void np_plan_update(void)
     if (np_likely(np_load_relaxed(&np_planned) >= np_type_count()))
         return;
     pthread_mutex_lock(&lock);
-    uint32_t count = np_type_count();
+    uint32_t count =
+        np_plans != NULL ? np_type_count() : 0; /* a type may come before the runtime */
     for (uint32_t index = np_load_relaxed(&np_planned) + 1; index <= count; index++) {
         np_plans[index] = plan_of(np_type_at(index));
         /* [MM-plan-1] release: the plan is complete; pairs with the acquire in np_plan_at */
