@@ -5,9 +5,9 @@
  *
  * A bulk is begun and filled by any thread, for a heap whose thread waits meanwhile, and then
  * settled by that thread. Filling writes to the blocks, and to the pool where it is the heap's own:
- * the free bits and `used`, no list and no counter. So several threads may fill bulks of one heap at
- * the same time as long as each pool is in one bulk. Blocks of other heaps' pools are linked up and
- * go home when the bulk is settled, as one chain with one exchange.
+ * the free bits and `used`, no list and no counter. So several threads may fill bulks of one heap
+ * at the same time as long as each pool is in one bulk. Blocks of other heaps' pools are linked up
+ * and go home when the bulk is settled, as one chain with one exchange.
  *
  * Implemented by bulk.c. Used by the collector. */
 #ifndef NP_ALLOC_BULK_H
