@@ -22,7 +22,8 @@ maker = os.path.join(copy, "tools/make-wrap")
 # ---- the wrap file ----
 
 # Nothing of the machine's or the user's settings, and no repository above the scratch folder.
-settings = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
+empty = write("gitconfig", "")
+settings = {**os.environ, "GIT_CONFIG_GLOBAL": empty, "GIT_CONFIG_SYSTEM": empty,
             "GIT_CEILING_DIRECTORIES": scratch}
 status, text = run([maker, "https://git.example/neap.git", "v1"], env=settings)
 ok(status == 0 and "\nurl = https://git.example/neap.git\nrevision = v1\n" in text,
