@@ -17,8 +17,9 @@
  *   promote     stopped  universe.c      lists of young and middle pools
  *   START
  *     v
- *   clean       running                  side words back to zero; collector.lock is given up
- *   sweep       running  garbage.c       plain garbage: release what leaves the set, free it
+ *   clean       running                  side words back to zero; collector.lock is given up, but
+ *                                        kept for the sweep of much garbage, which the crew shares
+ *   sweep       running  sweep.c         plain garbage: release what leaves the set, free it
  *   finalize    running, user code       callbacks, finalizers      } at once in neap_collect, else
  *   recheck     lock, handshake, STOP    the held set only          } as a pending item, on the
  *   dispose     running, user code       dispose, release, free     } first thread that may
@@ -55,6 +56,7 @@
 #include "collector/report.h"
 #include "collector/saved.h"
 #include "collector/scan.h"
+#include "collector/sweep.h"
 #include "collector/trace.h"
 #include "collector/verify.h"
 #include "neap/gc.h"
@@ -86,7 +88,8 @@ int np_collector_init(void)
     np_pacing_init();
     np_report_init();
     if (np_side_init() == 0 && np_universe_init() == 0 && np_plan_init() == 0 &&
-        np_trace_init(STACK_ENTRIES) == 0 && np_scan_init() == 0 && np_known_init() == 0) {
+        np_trace_init(STACK_ENTRIES) == 0 && np_scan_init() == 0 && np_known_init() == 0 &&
+        np_sweep_init() == 0) {
         return 0;
     }
     np_collector_fini();
@@ -101,6 +104,7 @@ void np_collector_fini(void)
     np_count_fini();
     np_events_fini();
     np_scan_fini();
+    np_sweep_fini();
     np_trace_fini();
     np_plan_fini();
     np_universe_fini();
@@ -322,6 +326,19 @@ static void leave_pending(struct np_garbage *garbage)
     np_pending_push(&garbage->item);
 }
 
+/* The lock is held and given up in here. */
+static void sweep_unlock(const struct np_findings *findings, enum np_manner manner,
+                         struct np_phases *phases)
+{
+    if (!findings->plain_shared)
+        pthread_mutex_unlock(&collector.lock);
+    np_phases_skip(phases);
+    np_sweep(findings, manner);
+    if (findings->plain_shared)
+        pthread_mutex_unlock(&collector.lock);
+    np_phases_lap(phases, NEAP_GC_PHASE_SWEEP);
+}
+
 /* An automatic collection, at a stop point: what needs user code is left pending. The lock is held
  * and given up in here. */
 static void collect_quietly_unlock(int generation)
@@ -339,10 +356,7 @@ static void collect_quietly_unlock(int generation)
         np_list_push_back(&collector.waiting, &user->item.link);
     }
     serve_waiting_locked();
-    pthread_mutex_unlock(&collector.lock);
-    np_phases_skip(&phases);
-    np_garbage_free_plain(findings.plain, NP_QUIET);
-    np_phases_lap(&phases, NEAP_GC_PHASE_SWEEP);
+    sweep_unlock(&findings, NP_QUIET, &phases);
     np_pending_push_all(&findings.calls);
     if (user != NULL && !peeked)
         leave_pending(user);
@@ -432,11 +446,7 @@ ptrdiff_t neap_collect(int generation)
     collect_locked(generation, 2, &findings, &event, &phases);
     np_list_init(&waiting);
     np_list_append_all(&waiting, &collector.waiting);
-    pthread_mutex_unlock(&collector.lock);
-
-    np_phases_skip(&phases);
-    np_garbage_free_plain(findings.plain, NP_LOUD);
-    np_phases_lap(&phases, NEAP_GC_PHASE_SWEEP);
+    sweep_unlock(&findings, NP_LOUD, &phases);
     event.total_ns = phases.lap_ns - start_ns;
     np_report_collection(&event);
     size_t found = finish_findings(&findings, &waiting, &phases);
