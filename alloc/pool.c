@@ -58,7 +58,8 @@ void np_pool_init(struct np_pool *pool, struct np_heap *heap, unsigned class_ind
     pool->type_index = row->type_index;
     np_store_relaxed(&pool->carved, (uint16_t)0); /* relaxed: a hint for others */
     pool->used = 0;
-    np_store_relaxed(&pool->traced, (uint8_t)0); /* relaxed: no block of it is out */
+    np_store_relaxed(&pool->traced, (uint8_t)0); /* relaxed, both: no block of it is out */
+    np_store_relaxed(&pool->traced_blocks, (uint16_t)0);
     memset(np_pool_free_bits(pool), 0, (row->capacity + 63u) / 64 * sizeof(uint64_t));
     /* relaxed: as for the owner */
     np_store_relaxed(&pool->kind, (uint8_t)(row->is_object ? NP_POOL_OBJECTS : NP_POOL_UNTYPED));

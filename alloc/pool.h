@@ -60,12 +60,12 @@ struct np_pool {
         struct {
             uint16_t owner; /* (o>) id of the heap that may touch (o) fields; 0: free or shared */
             uint8_t kind;   /* (o>) enum np_pool_kind; (c) while not free */
-            uint8_t traced; /* (x) relaxed, sticky: 1: untyped blocks of it may be traced */
+            uint8_t traced; /* (o>) 1: untyped blocks of it may be traced */
         };
         uint32_t key; /* both at once: np_pool_key */
     };
-    uint16_t class_index; /* (c) while not free */
-    uint16_t spare_two;
+    uint16_t class_index;   /* (c) while not free */
+    uint16_t traced_blocks; /* (x) relaxed: made by the owner, and freed by anybody */
     uint8_t generations; /* (o, s) bit g: may hold objects of generation g; bit 0 set at refill */
     uint8_t state;       /* (o, L) enum np_pool_state */
     uint8_t flags;       /* (o) enum np_pool_flag */

@@ -12,9 +12,10 @@ static bool nothing_made(struct np_heap *heap, void *block, size_t asked, uint32
     return false;
 }
 
-static void nothing_freed(void *block)
+static bool nothing_freed(void *block)
 {
     (void)block;
+    return false;
 }
 
 struct np_trace_hooks np_trace_hooks = {nothing_made, nothing_freed};

@@ -7,8 +7,8 @@
  * sampling costs nothing more.
  *
  * A traced object says so in its header, a traced untyped block in its pool (the pool's key then
- * matches nobody's, which sends neap_free the slow way) or in its prefix: freeing others costs
- * nothing.
+ * matches nobody's, which sends neap_free the slow way, until its owner finds no traced block of it
+ * left) or in its prefix: freeing others costs nothing.
  *
  * Implemented by trace.c; the hooks are observe's, installed by boot.c. */
 #ifndef NP_ALLOC_TRACE_H
@@ -37,7 +37,8 @@ struct np_trace_hooks {
      * True: the block is traced, freed is to be called. */
     bool (*made)(struct np_heap *heap, void *block, size_t asked, uint32_t type_index,
                  const struct neap_site *site);
-    void (*freed)(void *block);
+    /* False: the tracing that saw it made has ended. */
+    bool (*freed)(void *block);
 };
 extern struct np_trace_hooks np_trace_hooks; /* (c) after boot; no NULL */
 

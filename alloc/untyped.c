@@ -73,8 +73,12 @@ static np_alloc_text void *traced(void *block, size_t bytes, const struct neap_s
     if (block == NULL || !due || np_sample_has(block) ||
         !np_trace_hooks.made(heap, block, bytes, 0, site))
         return block;
-    if (np_region_has(block)) /* relaxed: it reaches other threads with the block */
-        np_store_relaxed(&np_pool_of(block)->traced, (uint8_t)1);
+    if (np_region_has(block)) {
+        struct np_pool *pool = np_pool_of(block);
+        /* relaxed, both: they reach other threads with the block */
+        (void)np_fetch_add_relaxed(&pool->traced_blocks, (uint16_t)1);
+        np_store_relaxed(&pool->traced, (uint8_t)1);
+    }
     return block;
 }
 
@@ -208,6 +212,22 @@ static np_noinline void free_large(void *block)
     np_large_free(block, false);
 }
 
+/* A block of a pool that may have traced ones. Only the owner makes them, so what it finds to be
+ * none stays none until it makes one: then freeing goes the short way again. */
+static void tell_freed(struct np_pool *pool, void *block, bool own)
+{
+    uint16_t left = np_trace_hooks.freed(block)
+                        ? np_fetch_add_relaxed(&pool->traced_blocks, (uint16_t)-1) - 1
+                        : np_load_relaxed(&pool->traced_blocks); /* relaxed, all: a count */
+    if (own && left == 0)
+        np_store_relaxed(&pool->traced, (uint8_t)0);
+}
+
+static bool is_own(const struct np_pool *pool)
+{
+    return has_heap() && np_load_relaxed(&pool->owner) == np_tls.id; /* relaxed: ours if we wrote */
+}
+
 /* Builds with guards: checked and filled, then by way of the quarantine. */
 static np_noinline void free_guarded(struct np_pool *pool, void *block)
 {
@@ -217,7 +237,7 @@ static np_noinline void free_guarded(struct np_pool *pool, void *block)
                  index < np_load_relaxed(&pool->carved) && np_block_at(pool, index) == block,
              "%p is not a block of neap_alloc, or was freed already", block);
     if (np_load_relaxed(&pool->traced) != 0) /* relaxed: set before the block was handed out */
-        np_trace_hooks.freed(block);
+        tell_freed(pool, block, is_own(pool));
     np_guard_give(pool, block);
     if (!has_heap())
         np_shared_give(pool, block);
@@ -236,10 +256,10 @@ static np_noinline void free_slow(struct np_pool *pool, void *block)
              "%p is not a block of neap_alloc, or was freed already", block);
     /* relaxed: set before the block was handed out */
     if (np_unlikely(np_load_relaxed(&pool->traced) != 0)) {
-        bool own = has_heap() && np_load_relaxed(&pool->owner) == np_tls.id;
+        bool own = is_own(pool);
         if (own && pool->magazine->first == block)
             free_twice(block);
-        np_trace_hooks.freed(block);
+        tell_freed(pool, block, own);
     }
     if (!has_heap())
         np_shared_give(pool, block);

@@ -355,29 +355,32 @@ static np_alloc_text bool made(struct np_heap *heap, void *block, size_t asked, 
     return record(shard, block, asked, type_index, site);
 }
 
-static void forget(struct shard *shard, const void *block, uint32_t *entry)
+static bool forget(struct shard *shard, const void *block, uint32_t *entry)
 {
     uint32_t index = index_in(np_load_relaxed(entry)); /* relaxed: as in record */
     if (index == 0 || shard == NULL)
-        return;
+        return false;
     uint64_t bytes = bytes_of(block);
     np_store_relaxed(entry, 0u);
     add(&shard->counts[index].freed_objects, 1);
     add(&shard->counts[index].freed_bytes, bytes);
     note_bytes(shard, tracer.quick ? -(int64_t)bytes : -(int64_t)scaled(np_trace_at(index), bytes));
     np_line_profile_note(-(int64_t)bytes);
+    return true;
 }
 
-static void freed(void *block)
+static bool freed(void *block)
 {
+    bool traced = false;
     if (np_tls.id == NEAP_OWNER_NOBODY) {
         pthread_mutex_lock(&tracer.foreign);
         if (tracer.on)
-            forget(foreign_shard_locked(), block, entry_of(block));
+            traced = forget(foreign_shard_locked(), block, entry_of(block));
         pthread_mutex_unlock(&tracer.foreign);
     } else if (tracer.on) {
-        forget(quick_shard(), block, entry_of(block));
+        traced = forget(quick_shard(), block, entry_of(block));
     }
+    return traced;
 }
 
 const struct np_trace_hooks np_tracer_hooks = {made, freed};
