@@ -14,15 +14,19 @@ h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { margin-top: 2.4rem; border
 h3 { font-size: 1rem; margin: 1.4rem 0 0.3rem; } .small { color: #666; font-size: 0.85rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 td, th { padding: 0.12rem 0.5rem 0.12rem 0; text-align: left; vertical-align: middle; white-space: nowrap; }
-td.n { text-align: right; } td.bar { width: 45%; min-width: 12rem; } td.more { white-space: normal; color: #666;
-font-size: 0.8rem; } tr.ours td { font-weight: 600; } .hit { color: #17713a; } .miss { color: #b3261e; }
+td.n, th.n { text-align: right; } td.more { white-space: normal; color: #666; font-size: 0.8rem; }
+table.row { table-layout: fixed; } table.row td:nth-child(1) { width: 9.5rem; }
+table.row td:nth-child(2) { width: 4.8rem; } table.row td:nth-child(3) { width: 4.5rem; }
+table.row td:nth-child(4) { width: 20rem; }
+tr.ours td { font-weight: 600; } tr.ours td.more { font-weight: normal; }
+.hit { color: #17713a; } .miss { color: #b3261e; }
 td svg { display: block; width: 100%; height: 15px; } svg.plot { width: 100%; max-width: 46rem; height: auto; }
 svg.plot text { font-size: 13px; fill: currentColor; } svg.plot .grid { stroke: #8884; }
 nav { columns: 3; font-size: 0.9rem; } nav a { display: block; } a { color: inherit; }
 @media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd; } h2 { border-color: #444; }
 .small, td.more { color: #999; } .hit { color: #5fd38d; } .miss { color: #ff8a80; } }
 '''
-UNITS = {'time': 'ns per operation', 'instructions': 'instructions per operation',
+UNITS = {'time': 'per operation', 'instructions': 'instructions per operation',
          'p99_us': '99 of 100 requests within so many µs of when they were due',
          'cpu_us_per_s': 'µs of processor time per idle second'}
 QUESTIONS = {
@@ -37,6 +41,13 @@ QUESTIONS = {
 MARKS = [('p50_us', '50 %'), ('p90_us', '90 %'), ('p99_us', '99 %'), ('p999_us', '99.9 %'), ('max_us', 'longest')]
 HUES = ['#e08a00', '#7a52a3', '#2e8b57', '#c0392b', '#00838f', '#8d6e63']
 WIDTH, CUT = 1000, 4  # of the drawing; a bar is cut at CUT times the row's median peer
+
+
+def duration(ns):
+    for unit, size in (('s', 1e9), ('ms', 1e6), ('µs', 1e3)):
+        if ns >= size:
+            return f'{ns / size:.3g} {unit}'
+    return f'{ns:.3g} ns'
 
 
 def bar(values, limit, ours):
@@ -97,16 +108,17 @@ def row_table(row, peers, skipped, metric, is_ours, number):
     limit = max(min(max(medians, default=1), CUT * statistics.median(medians or [1])), 1e-9)
     others = [peer for peer in order if not is_ours(peer)]
     best = statistics.median(known[others[0]]) if others else None
+    show = duration if metric == 'time' else number
     lines = [f'<h3 id="{html.escape(row)}">{html.escape(row)} '
              f'<span class="small">{UNITS.get(metric, metric)}</span></h3>', latency_plot(peers, is_ours, number),
-             '<table>']
+             '<table class="row">']
     for peer in order:
         middle = statistics.median(known[peer])
         ratio = f'{middle / best:.2f} &times;' if best else ''
         more = ', '.join(f'{key} {number(statistics.median(found))}' for key, found in sorted(peers[peer].items())
-                         if key not in (metric, 'cpu'))
+                         if key not in (metric, 'cpu', 'time'))
         lines.append(f'<tr{" class=ours" if is_ours(peer) else ""}><td>{html.escape(peer)}</td>'
-                     f'<td class="n">{number(middle)}</td><td class="n">{ratio}</td>'
+                     f'<td class="n">{show(middle)}</td><td class="n">{ratio}</td>'
                      f'<td class="bar">{bar(known[peer], limit, is_ours(peer))}</td>'
                      f'<td class="more">{html.escape(more)}</td></tr>')
     for peer, why in sorted(skipped.items()):
@@ -128,8 +140,8 @@ def write(path, told, goals, is_ours, number, metric_of):
             'to the best peer that is not neap. Shorter is better. To the right: what else the row tells. '
             'A bar with a white cut is longer than drawn.</p>']
     if goals:
-        page.append('<h2>Goals</h2><table><tr><th></th><th>row</th><th>neap</th><th>figure</th><th>measured</th>'
-                    '<th>at most</th></tr>')
+        page.append('<h2>Goals</h2><table><tr><th></th><th>row</th><th>neap</th><th>figure</th>'
+                    '<th class="n">measured</th><th class="n">at most</th></tr>')
         for reached, row, peer, metric, value, limit, of in goals:
             mark = '<td class="hit">reached</td>' if reached else '<td class="miss">missed</td>'
             page.append(f'<tr>{mark}<td>{html.escape(row)}</td><td>{html.escape(peer)}</td>'
