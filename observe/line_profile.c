@@ -418,8 +418,8 @@ static void read_source(struct source *source, const char *path, const char *fol
         return;
     long bytes = fseek(in, 0, SEEK_END) == 0 ? ftell(in) : -1;
     if (bytes > 0 && bytes < INT_MAX && fseek(in, 0, SEEK_SET) == 0 &&
-        (source->text = malloc((size_t)bytes + 1)) != NULL &&
-        (source->lines = calloc((size_t)bytes + 2, sizeof *source->lines)) != NULL) {
+        (source->text = np_fault_malloc((size_t)bytes + 1)) != NULL &&
+        (source->lines = np_fault_calloc((size_t)bytes + 2, sizeof *source->lines)) != NULL) {
         source->text[fread(source->text, 1, (size_t)bytes, in)] = '\0';
         for (char *at = source->text; at != NULL && *at != '\0';) {
             source->lines[++source->count] = at;

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
+
 /* ---- reading within bounds ---- */
 
 struct reader {
@@ -304,8 +306,8 @@ static void remember(struct search *search, struct unit *unit, struct np_line *l
     if (unit->version >= 5)
         base = name_of(unit, false, 0);
     size_t bytes = strlen(file.text) + (in.text != NULL ? strlen(in.text) + 1 : 0) + 1;
-    line->path = malloc(bytes);
-    line->folder = base.text != NULL ? strdup(base.text) : NULL;
+    line->path = np_fault_malloc(bytes);
+    line->folder = base.text != NULL ? np_fault_strdup(base.text) : NULL;
     if (line->path == NULL || (base.text != NULL && line->folder == NULL)) {
         search->no_memory = true;
         return;
