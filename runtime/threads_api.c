@@ -5,11 +5,11 @@
 #include "neap/thread.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/fault.h"
 #include "base/options.h"
+#include "base/os.h"
 #include "runtime/batch.h"
 #include "runtime/contend.h"
 #include "runtime/death.h"
@@ -38,43 +38,55 @@ void neap_thread_detach(void)
     np_thread_detach();
 }
 
+/* On the stack of the creator, who waits until the new thread is attached or was refused: then it
+ * can be told of a lack of memory. */
 struct start {
     void *(*run)(void *);
     void *arg;
-    char name[32];
+    const char *name;
+    uint32_t outcome; /* (x) */
 };
+enum { STARTING, ATTACHED, REFUSED };
 
 static void *start_routine(void *arg)
 {
-    struct start start = *(struct start *)arg;
-    free(arg);
-    if (np_thread_attach(start.name) != NEAP_OK)
-        np_panic_at("neap_thread_create", "thread \"%s\" could not be attached: out of memory",
-                    start.name);
-    void *value = start.run(start.arg);
+    struct start *start = arg, own = *start;
+    bool attached = np_thread_attach(own.name) == NEAP_OK;
+    /* [MM-start-1] release: start is not read any more; pairs with the acquire in wait_for. The
+     * waking needs its address only */
+    np_store_release(&start->outcome, attached ? (uint32_t)ATTACHED : (uint32_t)REFUSED);
+    np_os_wake_all(&start->outcome);
+    if (!attached)
+        return NULL;
+    void *value = own.run(own.arg);
     while (np_tls.attached > 0)
         np_thread_detach();
     return value;
 }
 
+/* True: the thread is attached. */
+static bool wait_for(const struct start *start, pthread_t thread)
+{
+    uint32_t outcome;
+    np_park(np_tls.thread);
+    /* [MM-start-1] acquire: pairs with the release in start_routine */
+    while ((outcome = np_load_acquire(&start->outcome)) == STARTING)
+        np_os_wait(&start->outcome, STARTING, UINT64_MAX);
+    if (outcome == REFUSED)
+        pthread_join(thread, NULL);
+    np_unpark(np_tls.thread);
+    return outcome == ATTACHED;
+}
+
 int neap_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *arg)
 {
     np_usage_check("neap_thread_create");
-    struct start *start = np_fault_calloc(1, sizeof *start);
-    if (start == NULL)
-        return NEAP_ENOMEM;
-    start->run = run;
-    start->arg = arg;
-    for (size_t i = 0; name != NULL && name[i] != '\0' && i < sizeof start->name - 1; i++)
-        start->name[i] = name[i];
+    struct start start = {.run = run, .arg = arg, .name = name, .outcome = STARTING};
     int saved = errno;
-    int failed = np_fault() ? EAGAIN : pthread_create(ret_thread, NULL, start_routine, start);
+    bool made = !np_fault() && pthread_create(ret_thread, NULL, start_routine, &start) == 0 &&
+                wait_for(&start, *ret_thread);
     errno = saved;
-    if (failed != 0) {
-        free(start);
-        return NEAP_ENOMEM;
-    }
-    return NEAP_OK;
+    return made ? NEAP_OK : NEAP_ENOMEM;
 }
 
 /* Something was asked: acknowledge, then take a budget of what waits for a place to run user code.

@@ -46,8 +46,9 @@ NEAP_PUBLIC int neap_thread_attach(const char *name);
 NEAP_PUBLIC void neap_thread_detach(void);
 
 /* pthread_create for a thread that is attached when run is called and detached after it returned.
- * *ret_thread is set on success and joined with neap_thread_join. Returns NEAP_OK, NEAP_ENOMEM.
- * refs: none | user code: no | point: none | threads: attached | fails: status */
+ * *ret_thread is set on success and joined with neap_thread_join. Returns once the thread is
+ * attached: NEAP_OK, NEAP_ENOMEM.
+ * refs: none | user code: no | point: stop | threads: attached | fails: status */
 NEAP_PUBLIC int neap_thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *),
                                    void *arg);
 
