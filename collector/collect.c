@@ -43,6 +43,7 @@
 #include "base/probe.h"
 #include "collector/audit.h"
 #include "collector/collect.h"
+#include "collector/concurrent.h"
 #include "collector/confined.h"
 #include "collector/count.h"
 #include "collector/crew.h"
@@ -62,6 +63,7 @@
 #include "runtime/batch.h"
 #include "runtime/death.h"
 #include "runtime/deferred.h"
+#include "runtime/hold.h"
 #include "runtime/usage.h"
 #include "threads/blocking.h"
 #include "threads/clock.h"
@@ -96,6 +98,7 @@ int np_collector_init(void)
 void np_collector_fini(void)
 {
     np_crew_fini();
+    np_concurrent_fini();
     np_confined_fini();
     np_known_fini();
     np_count_fini();
@@ -322,6 +325,39 @@ static void leave_pending(struct np_garbage *garbage)
     np_pending_push(&garbage->item);
 }
 
+void np_collect_wait_locked(struct np_findings *findings)
+{
+    struct np_garbage *user = findings->user;
+    if (user != NULL && user->stage == NP_GARBAGE_PEEKED) {
+        user->item.run = run_item;
+        np_list_push_back(&collector.waiting, &user->item.link);
+        findings->user = NULL;
+    }
+    serve_waiting_locked();
+}
+
+void np_collect_carry_out(struct np_findings *findings, struct np_phases *phases)
+{
+    np_phases_skip(phases);
+    np_garbage_free_plain(findings->plain, NP_QUIET);
+    np_phases_lap(phases, NEAP_GC_PHASE_SWEEP);
+    np_pending_push_all(&findings->calls);
+    if (findings->user != NULL)
+        leave_pending(findings->user);
+    if (findings->stuck != NULL)
+        leave_pending(findings->stuck);
+}
+
+/* Everything has been looked at: a concurrent cycle under way would find nothing. What it, or one
+ * that a fork has ended, held back returns. */
+static void end_concurrent(int generation)
+{
+    if (generation == 2)
+        np_concurrent_cancel();
+    if (!np_hold_wanted())
+        np_hold_return();
+}
+
 /* An automatic collection, at a stop point: what needs user code is left pending. The lock is held
  * and given up in here. */
 static void collect_quietly_unlock(int generation)
@@ -332,22 +368,10 @@ static void collect_quietly_unlock(int generation)
     np_phases_begin(&phases);
     uint64_t start_ns = phases.lap_ns;
     collect_locked(generation, 1, &findings, &event, &phases);
-    struct np_garbage *user = findings.user;
-    bool peeked = user != NULL && user->stage == NP_GARBAGE_PEEKED;
-    if (peeked) {
-        user->item.run = run_item;
-        np_list_push_back(&collector.waiting, &user->item.link);
-    }
-    serve_waiting_locked();
+    np_collect_wait_locked(&findings);
     pthread_mutex_unlock(&collector.lock);
-    np_phases_skip(&phases);
-    np_garbage_free_plain(findings.plain, NP_QUIET);
-    np_phases_lap(&phases, NEAP_GC_PHASE_SWEEP);
-    np_pending_push_all(&findings.calls);
-    if (user != NULL && !peeked)
-        leave_pending(user);
-    if (findings.stuck != NULL)
-        leave_pending(findings.stuck);
+    end_concurrent(generation);
+    np_collect_carry_out(&findings, &phases);
     event.total_ns = np_os_now_ns() - start_ns;
     memcpy(event.phase_ns, phases.ns, sizeof event.phase_ns);
     np_report_collection(&event);
@@ -379,6 +403,8 @@ void np_collector_serve_debt(struct np_heap *heap)
     if (!lock_if_due())
         return;
     int generation = np_pacing_due();
+    if (generation == 2 && np_concurrent_takes())
+        generation = np_pacing_due_younger();
     if (generation >= 0)
         collect_quietly_unlock(generation);
     else
@@ -433,6 +459,7 @@ ptrdiff_t neap_collect(int generation)
     np_list_init(&waiting);
     np_list_append_all(&waiting, &collector.waiting);
     pthread_mutex_unlock(&collector.lock);
+    end_concurrent(generation);
 
     np_phases_skip(&phases);
     np_garbage_free_plain(findings.plain, NP_LOUD);
@@ -455,6 +482,7 @@ void np_collector_end(void)
 {
     neap_gc_set_debug(0);
     np_saved_drop();
+    np_hold_return();
 }
 
 /* ---- fork ---- */
@@ -470,6 +498,16 @@ void np_collector_before_fork(void)
 {
     if (!is_walking())
         np_lock_parked(&collector.lock);
+}
+
+void np_collector_forbid(void)
+{
+    np_concurrent_forbid();
+}
+
+void np_collector_allow(void)
+{
+    np_concurrent_allow();
 }
 
 void np_collector_before_fork_stopped(void)
@@ -489,4 +527,5 @@ void np_collector_after_fork(void)
 void np_collector_forked(void)
 {
     np_crew_forked();
+    np_concurrent_forked();
 }

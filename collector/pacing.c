@@ -207,6 +207,11 @@ int np_pacing_due(void)
     return is_over(1) ? 1 : 0;
 }
 
+int np_pacing_due_younger(void)
+{
+    return !is_over(0) ? -1 : is_over(1) ? 1 : 0;
+}
+
 bool np_pacing_is_behind(void)
 {
     /* relaxed: any recent value will do */
@@ -250,6 +255,28 @@ static void learn_scale(const struct np_pacing_outcome *outcome)
     np_store_relaxed(&np_pacing.scale, scale); /* relaxed: readers take any recent value */
 }
 
+void np_pacing_begin_concurrent(void)
+{
+    np_store_relaxed(&np_pacing.counts[2], 0); /* relaxed, both: hints for np_pacing_due */
+    np_store_relaxed(&np_pacing.old_pending, 0);
+}
+
+static void remember_bytes(void)
+{
+    /* relaxed: hints for np_pacing_due */
+    np_store_relaxed(&np_pacing.committed, np_committed());
+    np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pressure_external));
+}
+
+void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns)
+{
+    /* relaxed, all: as above */
+    np_store_relaxed(&np_pacing.old_alive, alive);
+    np_store_relaxed(&np_pacing.old_end_ns, end_ns);
+    np_store_relaxed(&np_pacing.old_cost_ns, end_ns - start_ns);
+    remember_bytes();
+}
+
 void np_pacing_learn(const struct np_pacing_outcome *outcome)
 {
     /* relaxed stores: np_pacing_due reads them without the lock, as hints */
@@ -261,8 +288,7 @@ void np_pacing_learn(const struct np_pacing_outcome *outcome)
     } else {
         np_store_relaxed(&np_pacing.old_pending, np_pacing.old_pending + outcome->promoted);
     }
-    np_store_relaxed(&np_pacing.committed, np_committed());
-    np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pressure_external));
+    remember_bytes();
     if (outcome->generation == 0)
         learn_scale(outcome);
 }
