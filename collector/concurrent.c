@@ -31,10 +31,10 @@
 #include "threads/safepoint.h"
 
 enum {
-    MARGIN = 4,         /* a slice is planned for so much less than the target */
-    SHARE = 3,          /* times as long as a stop, at least, the world runs before the next */
-    OBJECT_NS = 500,    /* of a stop, as long as nothing has been measured */
-    LEAST = 16,         /* candidates of a slice */
+    MARGIN = 4,           /* a slice is planned for so much less than the target */
+    SHARE = 3,            /* times as long as a stop, at least, the world runs before the next */
+    OBJECT_NS = 500,      /* of a stop, as long as nothing has been measured */
+    LEAST = 16,           /* candidates of a slice */
     DEATHS_AT_ONCE = 1000 /* destroyed between two polls */
 };
 
@@ -54,7 +54,7 @@ static struct {
 static struct {
     struct np_proposal proposal;
     struct np_phases phases;
-    uint64_t object_ns;    /* per candidate, of the stops so far; 0: nothing measured */
+    uint64_t object_ns; /* per candidate, of the stops so far; 0: nothing measured */
     uint64_t collected, uncollectable, stopped_ns; /* of the cycle at hand */
     unsigned since_stopped; /* cycles since everything was looked at in a stop */
     bool outside;           /* the last cycle has met objects that it left outside */
@@ -108,8 +108,8 @@ static void clear_first(size_t at, size_t end)
 {
     struct neap_header **candidates = cycle.proposal.candidates;
     for (; at < end; at++)
-        candidates[at] = (struct neap_header *)((uintptr_t)candidates[at] &
-                                                ~(uintptr_t)NP_PROPOSAL_FIRST);
+        candidates[at] =
+            (struct neap_header *)((uintptr_t)candidates[at] & ~(uintptr_t)NP_PROPOSAL_FIRST);
 }
 
 /* The world runs for so long; less when something is wished for. */

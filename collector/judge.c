@@ -15,9 +15,8 @@ static bool looks_alive(const struct neap_header *header)
     /* relaxed, all: as hints, or in a stop */
     uint8_t gc = np_load_relaxed(&header->gc);
     return np_load_relaxed(&header->type) != 0 &&
-           np_load_relaxed(&header->owner) < NEAP_OWNER_RESERVED &&
-           (gc & NP_GC_TRACKED) != 0 && (gc & NP_GC_GENERATION) != 0 &&
-           !(gc & (NP_GC_FROZEN | NP_GC_CONDEMNED));
+           np_load_relaxed(&header->owner) < NEAP_OWNER_RESERVED && (gc & NP_GC_TRACKED) != 0 &&
+           (gc & NP_GC_GENERATION) != 0 && !(gc & (NP_GC_FROZEN | NP_GC_CONDEMNED));
 }
 
 size_t np_judge_prepare(struct neap_header **candidates, size_t count)
@@ -27,7 +26,8 @@ size_t np_judge_prepare(struct neap_header **candidates, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct neap_header *header = candidates[i];
         /* [MM-pool-kind-1] acquire: as in proposal.c: else it is no header */
-        if (np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS || !looks_alive(header) || !np_side_cover(np_pool_index_of(header)))
+        if (np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS || !looks_alive(header) ||
+            !np_side_cover(np_pool_index_of(header)))
             continue;
         *np_side_word(header) = 0; /* its page, before the stop */
         candidates[kept++] = header;

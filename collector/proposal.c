@@ -15,8 +15,8 @@
 #include "threads/safepoint.h"
 
 enum {
-    FAR = 32,        /* words on their way into the cache */
-    AHEAD = 16,      /* objects on their way */
+    FAR = 32,         /* words on their way into the cache */
+    AHEAD = 16,       /* objects on their way */
     POLL_EVERY = 256, /* objects visited between two stop points */
     HUGE_ROWS = 1024  /* from here on (16 MiB of heap) words are worth huge pages */
 };
@@ -109,10 +109,10 @@ static bool general_slots(const struct neap_header *header, const struct neap_ty
     slots->per_element = 0;
     for (uint32_t i = 0; i < type->slot_count; i++) {
         const struct neap_slot *slot = &type->slots[i];
-        slots->per_element += slot->kind & NEAP_SLOT_TRAILING
-                                  ? (size_t)(slots->end - (slots->base + slot->offset)) /
-                                        sizeof(void *)
-                                  : slot->count;
+        slots->per_element +=
+            slot->kind & NEAP_SLOT_TRAILING
+                ? (size_t)(slots->end - (slots->base + slot->offset)) / sizeof(void *)
+                : slot->count;
     }
     size_t length = array ? *((const uint64_t *)(const void *)slots->end - 1) : 1;
     slots->count = length * slots->per_element;
@@ -367,8 +367,7 @@ static void list_row(uint32_t row, struct np_proposal *proposal)
     uint32_t *words = &table.words[(size_t)row * NP_SIDE_ROW];
     for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++)
         if ((words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER)
-            proposal->candidates[proposal->count++] =
-                object_at(&np_region.pools[row], granule);
+            proposal->candidates[proposal->count++] = object_at(&np_region.pools[row], granule);
 }
 
 static size_t count_row(uint32_t row)

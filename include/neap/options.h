@@ -37,7 +37,8 @@
       "concurrent: automatic old collections trace while the program runs and stop it in slices, " \
       "only to validate what they found; stopped: they stop it for all their work") \
     X(pause_target_us, 1000, 10, 1000000, \
-      "microseconds that a stop of a concurrent old collection may take; one component of garbage " \
+      "microseconds that a stop of a concurrent old collection may take; one component of " \
+      "garbage " \
       "that is larger takes longer") \
     X(audit_visit, 0, 0, 1, \
       "1: every collection looks for types that report a slot twice, one that owns no reference, " \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Concurrent old collections: what a cycle finds, what it leaves, and that nothing dies which a
- * thread holds, whatever two threads do to the graph meanwhile. Every node has a number that whoever
- * holds it knows: one that died too early would have lost it. Cycles are asked for here and waited
- * for; automatic collections are off. */
+ * thread holds, whatever two threads do to the graph meanwhile. Every node has a number that
+ * whoever holds it knows: one that died too early would have lost it. Cycles are asked for here and
+ * waited for; automatic collections are off. */
 #include <neap/neap.h>
 
 #include <pthread.h>
@@ -51,6 +51,20 @@ static uint64_t alive(void)
     struct neap_stats stats;
     neap_stats_get(&stats);
     return stats.objects;
+}
+
+/* What the collector's thread has found may be on its way (to its owner's queue, to its pool), and
+ * what dies by counting behind a cycle may hold another one, for the next round. More polls than
+ * anything takes. */
+static void is_alive(uint64_t wanted, const char *name)
+{
+    enum { POLLS = 20000 };
+    for (int i = 0; i < POLLS && alive() != wanted; i++) {
+        (void)np_concurrent_takes();
+        NEAP_BLOCKED((void)usleep(500));
+        neap_safepoint();
+    }
+    is_int(alive(), wanted, "%s", name);
 }
 
 /* Whatever exists now is old enough to be a member. */
@@ -120,11 +134,11 @@ static void rings_die(void)
     for (int i = 0; i < RINGS; i++)
         neap_release(rings[i]);
     run_cycle();
-    is_int(alive() - before, RING, "rings that nobody holds are found, the one that is held stays");
+    is_alive(before + RING, "rings that nobody holds are found, the one that is held stays");
     is_int(whole(kept, RING, 7), RING, "and is whole");
     neap_release(kept);
     run_cycle();
-    is_int(alive() - before, 0, "until it is dropped");
+    is_alive(before, "until it is dropped");
 }
 
 /* A pair that holds a long list, which ends in another pair: counting frees what is between. */
@@ -143,7 +157,7 @@ static void tails_follow(void)
     grow_old();
     neap_release(pair);
     run_cycle();
-    is_int(alive() - before, 0, "a tail goes with the cycle that holds it, and what it holds");
+    is_alive(before, "a tail goes with the cycle that holds it, and what it holds");
 }
 
 static void one_component(void)
@@ -153,7 +167,7 @@ static void one_component(void)
     grow_old();
     neap_release(all);
     run_cycle();
-    is_int(alive() - before, 0, "one component, larger than a slice, goes in one stop");
+    is_alive(before, "one component, larger than a slice, goes in one stop");
 }
 
 static void every_shape(void)
@@ -174,18 +188,19 @@ static void every_shape(void)
     neap_release(array);
     neap_release(tail);
     run_cycle();
-    is_int(alive() - before, 0, "many slots, arrays and flexible arrays");
+    is_alive(before, "many slots, arrays and flexible arrays");
 }
 
 static void weak_references_die_first(void)
 {
+    uint64_t at_first = alive();
     struct node *gone = ring(RING, 1), *kept = ring(RING, 2);
     struct neap_weak *to_gone = neap_weak_new(gone), *to_kept = neap_weak_new(kept);
     uint64_t before = alive();
     grow_old();
     neap_release(gone);
     run_cycle();
-    is_int(before - alive(), RING, "a ring with a weak reference is found");
+    is_alive(before - RING, "a ring with a weak reference is found");
     is_ptr(neap_weak_get(to_gone), NULL, "which reads NULL");
     struct node *found = neap_weak_get(to_kept);
     is_ptr(found, kept, "another's does not");
@@ -193,6 +208,7 @@ static void weak_references_die_first(void)
     neap_release(kept);
     neap_release(to_gone);
     neap_release(to_kept);
+    is_alive(at_first, "until it is dropped too");
 }
 
 static int finalized, disposed;
@@ -238,7 +254,7 @@ static void finalizers_run(void)
     while (neap_run_pending(SIZE_MAX) > 0)
         ;
     is_int(disposed, 2, "and dies in the end");
-    is_int(alive() - before, 0, "with what they held");
+    is_alive(before, "with what they held");
 }
 
 /* What no descriptor tells is left to a stop, which comes. */
@@ -252,7 +268,7 @@ static void the_rest_is_stopped_for(void)
     neap_release(list);
     for (int i = 0; i < ROUNDS_MOST && alive() != before; i++)
         run_cycle();
-    is_int(alive() - before, 0, "a list that holds itself is found by a stopped collection");
+    is_alive(before, "a list that holds itself is found by a stopped collection");
 }
 
 static void a_stopped_one_ends_it(void)
@@ -263,7 +279,7 @@ static void a_stopped_one_ends_it(void)
     neap_release(all);
     ok(np_concurrent_takes(), "a cycle is asked for");
     (void)neap_collect(2);
-    is_int(alive() - before, 0, "neap_collect finds all, whatever goes on");
+    is_alive(before, "neap_collect finds all, whatever goes on");
     run_cycle();
     pass("and cycles go on");
 }
@@ -301,7 +317,7 @@ static void forks(void)
     pass("children forked in the middle of a cycle are whole, collect, and have cycles");
     neap_release(kept);
     run_cycle();
-    is_int(alive() - before, 0, "as has the parent");
+    is_alive(before, "as has the parent");
 }
 
 /* ---- two mutators ---- */
@@ -422,7 +438,7 @@ static void nothing_that_lives(void)
         to_board(i, NULL);
     grow_old();
     run_cycle();
-    is_int(alive() - before, 0, "and no cycle is left over that was dropped");
+    is_alive(before, "and no cycle is left over that was dropped");
 }
 
 /* ---- memory ---- */
@@ -430,8 +446,8 @@ static void nothing_that_lives(void)
 /* Another try than the first may fail where the first did: all are made to. */
 static void without_memory(void)
 {
+    uint64_t before = alive();
     for (uint64_t n = 1; n <= 8; n++) {
-        uint64_t before = alive();
         struct node *dropped = ring(RING, 1);
         grow_old();
         neap_release(dropped);
@@ -439,12 +455,9 @@ static void without_memory(void)
         run_cycle();
         np_fault_disarm();
         run_cycle();
-        if (alive() != before) {
-            fail("a ring is left over where allocation %llu fails", (unsigned long long)n);
-            return;
-        }
+        if (n == 8)
+            is_alive(before, "a cycle that is refused memory becomes a stopped collection");
     }
-    pass("a cycle that is refused memory becomes a stopped collection");
 }
 
 int main(void)
