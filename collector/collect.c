@@ -400,6 +400,7 @@ void np_collector_serve_debt(struct np_heap *heap)
     int64_t made = np_pacing_take_debt(heap);
     if (np_pacing_is_on())
         np_confined_collect(heap, made);
+    np_concurrent_throttle();
     if (!lock_if_due())
         return;
     int generation = np_pacing_due();

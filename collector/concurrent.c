@@ -35,7 +35,13 @@ enum {
     SHARE = 3,            /* times as long as a stop, at least, the world runs before the next */
     OBJECT_NS = 500,      /* of a stop, as long as nothing has been measured */
     LEAST = 16,           /* candidates of a slice */
-    DEATHS_AT_ONCE = 1000 /* destroyed between two polls */
+    DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
+    /* While a cycle is under way, in eighths of what was alive: from 1 on a thread waits as long as
+     * it has worked, from 2 on three times as long, from 4 on the world stops. */
+    WAIT_FROM = 1,
+    WAIT_LONGER_FROM = 2,
+    STOP_FROM = 4,
+    WAIT_MOST_NS = 10000000
 };
 
 static struct {
@@ -56,6 +62,7 @@ static struct {
     struct np_phases phases;
     uint64_t object_ns; /* per candidate, of the stops so far; 0: nothing measured */
     uint64_t collected, uncollectable, stopped_ns; /* of the cycle at hand */
+    uint64_t rest_until_ns; /* no stop before */
     unsigned since_stopped; /* cycles since everything was looked at in a stop */
     bool outside;           /* the last cycle has met objects that it left outside */
 } cycle;
@@ -169,6 +176,7 @@ static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
     cycle.collected += garbage;
     cycle.uncollectable += findings.stuck_count;
     cycle.stopped_ns += stopped_ns;
+    cycle.rest_until_ns = np_os_now_ns() + SHARE * stopped_ns;
     np_collect_carry_out(&findings, &cycle.phases);
     return true;
 }
@@ -182,9 +190,8 @@ static void judge_all(void)
         clear_first(at, end);
         if (!judge_slice(proposal->candidates + at, end - at, one))
             continue;
-        uint64_t until_ns = np_os_now_ns() + SHARE * np_world_last_stop().stopped_ns;
         settle_deaths();
-        rest_until(until_ns);
+        rest_until(cycle.rest_until_ns);
     }
 }
 
@@ -337,9 +344,10 @@ bool np_concurrent_takes(void)
 {
     if (np_options.collector == 0 || pthread_mutex_trylock(&concurrent.lock) != 0)
         return false;
+    bool outrun = np_load_relaxed(&concurrent.busy) && np_pacing_old_eighths() >= STOP_FROM;
     if (!concurrent.running && concurrent.forbidden == 0)
         start_locked();
-    bool runs = concurrent.running;
+    bool runs = concurrent.running && !outrun;
     if (runs && !np_load_relaxed(&concurrent.busy)) { /* relaxed, both: the lock, or a hint */
         np_store_relaxed(&concurrent.busy, true);
         np_pacing_begin_concurrent();
@@ -347,6 +355,28 @@ bool np_concurrent_takes(void)
     }
     pthread_mutex_unlock(&concurrent.lock);
     return runs;
+}
+
+/* (o>) By registry slot: when its thread last went on. */
+static uint64_t went_on_ns[NEAP_OWNER_LAST + 1];
+
+void np_concurrent_throttle(void)
+{
+    if (!np_load_relaxed(&concurrent.busy)) /* relaxed: a hint */
+        return;
+    uint64_t eighths = np_pacing_old_eighths(), now = np_os_now_ns();
+    uint64_t *last = &went_on_ns[np_tls.thread->id];
+    /* a first one, or one that has slept since, has not worked for so long */
+    uint64_t worked = now - *last < WAIT_MOST_NS ? now - *last : 0;
+    uint64_t wait_ns = eighths < WAIT_LONGER_FROM ? worked : 3 * worked;
+    if (eighths >= WAIT_FROM && wait_ns > 0) {
+        uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
+        np_park(np_tls.thread);
+        np_os_wait(&concurrent.word, seen, wait_ns < WAIT_MOST_NS ? wait_ns : WAIT_MOST_NS);
+        np_unpark(np_tls.thread);
+        now = np_os_now_ns();
+    }
+    *last = now;
 }
 
 void np_concurrent_cancel(void)

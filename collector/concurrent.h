@@ -18,9 +18,10 @@
  *     v
  *   end         the words given back, pacing and statistics told
  *
- * What is left to stopped collections: neap_collect(2), memory refused, and every
- * NP_CONCURRENT_ROUNDS-th cycle while there are objects that proposals leave outside. A stopped
- * collection of generation 2 ends the cycle under way.
+ * What is left to stopped collections: neap_collect(2), memory refused, every
+ * NP_CONCURRENT_ROUNDS-th cycle while there are objects that proposals leave outside, and programs
+ * that outrun the cycle in spite of np_concurrent_throttle. A stopped collection of generation 2
+ * ends the cycle under way.
  *
  * Concurrency: one cycle at a time, by a thread of its own, which is started by the first request
  * and sleeps in a blocking region between cycles.
@@ -37,6 +38,10 @@ enum { NP_CONCURRENT_ROUNDS = 8 };
 /* An old collection is due. True: a cycle is under way or has been asked for; false: collect
  * stopped. Any attached thread; no lock of concurrent.c's is held at a stop point. */
 bool np_concurrent_takes(void);
+
+/* While a cycle is under way that does not keep up with what is promoted, the calling thread waits,
+ * parked, in proportion to the time since it was here last. At a stop point. */
+void np_concurrent_throttle(void);
 
 /* A stopped collection of generation 2 has looked at everything: the cycle under way ends. */
 void np_concurrent_cancel(void);

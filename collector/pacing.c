@@ -28,6 +28,7 @@ enum {
     GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
     BEHIND = 8, /* times the threshold: whoever allocates waits for the collection under way */
+    OLD_LEAST = 1 << 16,  /* fewer objects than that are no measure of anything */
     CREDIT_MOST = 1 << 16 /* a heap reports at least this often, whatever the threshold */
 };
 
@@ -259,6 +260,13 @@ void np_pacing_begin_concurrent(void)
 {
     np_store_relaxed(&np_pacing.counts[2], 0); /* relaxed, both: hints for np_pacing_due */
     np_store_relaxed(&np_pacing.old_pending, 0);
+}
+
+uint64_t np_pacing_old_eighths(void)
+{
+    /* relaxed, both: any recent value will do */
+    uint64_t alive = np_load_relaxed(&np_pacing.old_alive);
+    return np_load_relaxed(&np_pacing.old_pending) / ((alive > OLD_LEAST ? alive : OLD_LEAST) / 8);
 }
 
 static void remember_bytes(void)

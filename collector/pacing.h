@@ -82,5 +82,8 @@ void np_pacing_learn(const struct np_pacing_outcome *outcome);
  * ended, with so many objects alive. */
 void np_pacing_begin_concurrent(void);
 void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns);
+/* What has been promoted since the last old collection began, in eighths of what the one before has
+ * left alive. */
+uint64_t np_pacing_old_eighths(void);
 
 #endif

@@ -16,7 +16,8 @@
 
 enum {
     FAR = 32,         /* words on their way into the cache */
-    AHEAD = 16,       /* objects on their way */
+    AHEAD = 16, /* objects on their way */
+    FOUND_PER_MEMBER = 4, /* references that wait on the stack */
     POLL_EVERY = 256, /* objects visited between two stop points */
     HUGE_ROWS = 1024  /* from here on (16 MiB of heap) words are worth huge pages */
 };
@@ -27,13 +28,17 @@ static struct {
     size_t used; /* bytes of words that may not be 0 */
 } table;
 
-/* One pass's own. */
+/* One pass's own. The stack holds references as they were found, to be marked in their turn, while
+ * the words of those before come into the cache; in its last part, which has room for every member
+ * once, marked ones, with bit 0 set. */
 static struct {
-    struct neap_header **stack; /* reserved: as many as can be marked */
-    size_t top, room, bytes;
+    uintptr_t *stack; /* reserved */
+    size_t top, most_found, bytes;
     uint64_t visited;
     bool (*stopped)(void);
 } pass;
+
+#define MARKED ((uintptr_t)1)
 
 static size_t whole_pages(size_t bytes)
 {
@@ -307,11 +312,12 @@ static void visit(struct queue *queue, struct neap_header *header, struct markin
         uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
         if (word == NULL)
             continue;
-        if (queue->count < AHEAD) {
+        if (queue->count < AHEAD)
             enter(queue, neap_header_of(child));
-        } else if (mark(word, marking)) { /* at most once each: there is room for all members */
-            pass.stack[pass.top++] = neap_header_of(child);
-        }
+        else if (pass.top < pass.most_found)
+            pass.stack[pass.top++] = (uintptr_t)neap_header_of(child);
+        else if (mark(word, marking))
+            pass.stack[pass.top++] = (uintptr_t)neap_header_of(child) | MARKED;
     }
 }
 
@@ -321,16 +327,19 @@ static bool mark_all_from(struct neap_header *start, struct marking marking)
     struct queue queue = {0};
     visit(&queue, start, marking);
     for (;;) {
-        if (queue.count > 0) {
-            struct neap_header *header = queue.targets[queue.first++ % AHEAD];
-            queue.count--;
-            if (mark(word_of(header), marking))
-                visit(&queue, header, marking);
-        } else if (pass.top > 0) {
-            visit(&queue, pass.stack[--pass.top], marking);
-        } else {
-            return true;
+        while (queue.count < AHEAD && pass.top > 0) {
+            uintptr_t found = pass.stack[--pass.top];
+            if (found & MARKED)
+                visit(&queue, (struct neap_header *)(found & ~MARKED), marking);
+            else
+                enter(&queue, (struct neap_header *)found);
         }
+        if (queue.count == 0)
+            return true;
+        struct neap_header *header = queue.targets[queue.first++ % AHEAD];
+        queue.count--;
+        if (mark(word_of(header), marking))
+            visit(&queue, header, marking);
         if (!poll_sometimes())
             return false;
     }
@@ -385,7 +394,9 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
     size_t count = 0;
     pass.stopped = stopped;
     pass.top = 0;
-    pass.stack = np_proposal_memory(proposal->members, sizeof *pass.stack, &pass.bytes);
+    pass.most_found = proposal->members * FOUND_PER_MEMBER;
+    pass.stack = np_proposal_memory(pass.most_found + proposal->members, sizeof *pass.stack,
+                                    &pass.bytes);
     if (pass.stack == NULL)
         return NP_PROPOSAL_NO_MEMORY;
     for (uint32_t row = 0; row < rows; row++)
