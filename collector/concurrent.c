@@ -31,16 +31,18 @@
 #include "threads/safepoint.h"
 
 enum {
-    MARGIN = 4,           /* a slice is planned for so much less than the target */
-    SHARE = 3,            /* times as long as a stop, at least, the world runs before the next */
-    OBJECT_NS = 500,      /* of a stop, as long as nothing has been measured */
-    LEAST = 16,           /* candidates of a slice */
+    MARGIN = 4,            /* a slice is planned for so much less than the target */
+    SHARE = 3,             /* times as long as a stop, at least, the world runs before the next */
+    OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
+    LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
     /* While a cycle is under way, in eighths of what was alive: from 1 on a thread waits as long as
-     * it has worked, from 2 on three times as long, from 4 on the world stops. */
+     * it has worked, from 2 on three times as long, from 4 on as long as a wait may be, and from 8
+     * on the world stops. */
     WAIT_FROM = 1,
     WAIT_LONGER_FROM = 2,
-    STOP_FROM = 4,
+    WAIT_MOST_FROM = 4,
+    STOP_FROM = 8,
     WAIT_MOST_NS = 10000000
 };
 
@@ -62,7 +64,7 @@ static struct {
     struct np_phases phases;
     uint64_t object_ns; /* per candidate, of the stops so far; 0: nothing measured */
     uint64_t collected, uncollectable, stopped_ns; /* of the cycle at hand */
-    uint64_t rest_until_ns; /* no stop before */
+    uint64_t rest_until_ns;                        /* no stop before */
     unsigned since_stopped; /* cycles since everything was looked at in a stop */
     bool outside;           /* the last cycle has met objects that it left outside */
 } cycle;
@@ -368,8 +370,11 @@ void np_concurrent_throttle(void)
     uint64_t *last = &went_on_ns[np_tls.thread->id];
     /* a first one, or one that has slept since, has not worked for so long */
     uint64_t worked = now - *last < WAIT_MOST_NS ? now - *last : 0;
-    uint64_t wait_ns = eighths < WAIT_LONGER_FROM ? worked : 3 * worked;
-    if (eighths >= WAIT_FROM && wait_ns > 0) {
+    uint64_t wait_ns = eighths >= WAIT_MOST_FROM     ? WAIT_MOST_NS
+                       : eighths >= WAIT_LONGER_FROM ? 3 * worked
+                       : eighths >= WAIT_FROM        ? worked
+                                                     : 0;
+    if (wait_ns > 0) {
         uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
         np_park(np_tls.thread);
         np_os_wait(&concurrent.word, seen, wait_ns < WAIT_MOST_NS ? wait_ns : WAIT_MOST_NS);

@@ -27,7 +27,9 @@ enum {
     GROWTH_SHARE = 8, /* growth by an eighth, */
     GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
-    BEHIND = 8, /* times the threshold: whoever allocates waits for the collection under way */
+    BEHIND = 8,    /* times the threshold: whoever allocates waits for the collection under way */
+    OLD_SHARE = 4, /* an old collection is due after promotions of a quarter, */
+    CONCURRENT_SHARE = 8, /* or of an eighth, where promotions go on meanwhile */
     OLD_LEAST = 1 << 16,  /* fewer objects than that are no measure of anything */
     CREDIT_MOST = 1 << 16 /* a heap reports at least this often, whatever the threshold */
 };
@@ -181,7 +183,9 @@ static bool old_is_due(void)
     /* relaxed, all: any recent value will do */
     uint64_t pending = np_load_relaxed(&np_pacing.old_pending), product;
     const uint64_t *thresholds = np_pacing.thresholds;
-    if (np_load_relaxed(&thresholds[2]) == 0 || pending < np_load_relaxed(&np_pacing.old_alive) / 4)
+    uint64_t share = np_options.collector != 0 ? CONCURRENT_SHARE : OLD_SHARE;
+    if (np_load_relaxed(&thresholds[2]) == 0 ||
+        pending < np_load_relaxed(&np_pacing.old_alive) / share)
         return false;
     bool huge = __builtin_mul_overflow(np_load_relaxed(&thresholds[0]),
                                        np_load_relaxed(&thresholds[1]), &product) ||

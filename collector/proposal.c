@@ -15,11 +15,11 @@
 #include "threads/safepoint.h"
 
 enum {
-    FAR = 32,         /* words on their way into the cache */
-    AHEAD = 16, /* objects on their way */
+    FAR = 32,             /* words on their way into the cache */
+    AHEAD = 16,           /* objects on their way */
     FOUND_PER_MEMBER = 4, /* references that wait on the stack */
-    POLL_EVERY = 256, /* objects visited between two stop points */
-    HUGE_ROWS = 1024  /* from here on (16 MiB of heap) words are worth huge pages */
+    POLL_EVERY = 256,     /* objects visited between two stop points */
+    HUGE_ROWS = 1024      /* from here on (16 MiB of heap) words are worth huge pages */
 };
 
 static struct {
@@ -395,8 +395,8 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
     pass.stopped = stopped;
     pass.top = 0;
     pass.most_found = proposal->members * FOUND_PER_MEMBER;
-    pass.stack = np_proposal_memory(pass.most_found + proposal->members, sizeof *pass.stack,
-                                    &pass.bytes);
+    pass.stack =
+        np_proposal_memory(pass.most_found + proposal->members, sizeof *pass.stack, &pass.bytes);
     if (pass.stack == NULL)
         return NP_PROPOSAL_NO_MEMORY;
     for (uint32_t row = 0; row < rows; row++)

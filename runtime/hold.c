@@ -17,7 +17,9 @@ void np_hold_begin(void)
 
 void np_hold_end(void)
 {
-    np_store_relaxed(&np_hold_on, false); /* relaxed: what comes late is given back next time */
+    /* [MM-hold-2] release: our reading of what was held comes before; pairs with the acquire in
+     * np_hold_wanted. What comes late is given back next time */
+    np_store_release(&np_hold_on, false);
 }
 
 void np_hold_take(struct neap_header *header)

@@ -29,7 +29,9 @@ void np_hold_take(struct neap_header *header) np_cold;
 
 static inline bool np_hold_wanted(void)
 {
-    return np_load_relaxed(&np_hold_on); /* relaxed: the handshake orders it */
+    /* [MM-hold-2] acquire: a block that is not held back any more has been read for the last time;
+     * pairs with the release in np_hold_end. On: the handshake orders it */
+    return np_load_acquire(&np_hold_on);
 }
 
 #endif
