@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "base/os.h"
-
 /* Of one candidate. */
 struct vertex {
     uint32_t number; /* in the order of discovery, from 1; 0: not found yet */
@@ -23,32 +21,21 @@ static struct {
     struct frame *frames;
     uint32_t *open; /* found, and in no component yet */
     struct neap_header **ordered;
-    size_t vertices_bytes, frames_bytes, open_bytes, ordered_bytes;
     size_t depth, open_count, end; /* of frames; of open; ordered is filled from here on */
     uint32_t numbers;
 } work;
 
-static void give_back(void *memory, size_t bytes)
-{
-    if (memory != NULL)
-        np_os_unreserve(memory, bytes);
-}
-
 void np_components_drop(void)
 {
-    give_back(work.vertices, work.vertices_bytes);
-    give_back(work.frames, work.frames_bytes);
-    give_back(work.open, work.open_bytes);
-    give_back(work.ordered, work.ordered_bytes);
     memset(&work, 0, sizeof work);
 }
 
 static bool begin(size_t count)
 {
-    work.vertices = np_proposal_memory(count, sizeof *work.vertices, &work.vertices_bytes);
-    work.frames = np_proposal_memory(count, sizeof *work.frames, &work.frames_bytes);
-    work.open = np_proposal_memory(count, sizeof *work.open, &work.open_bytes);
-    work.ordered = np_proposal_memory(count, sizeof *work.ordered, &work.ordered_bytes);
+    work.vertices = np_proposal_memory(count, sizeof *work.vertices);
+    work.frames = np_proposal_memory(count, sizeof *work.frames);
+    work.open = np_proposal_memory(count, sizeof *work.open);
+    work.ordered = np_proposal_memory(count, sizeof *work.ordered);
     work.end = count;
     return work.vertices != NULL && work.frames != NULL && work.open != NULL &&
            work.ordered != NULL;
@@ -136,11 +123,6 @@ enum np_proposal_result np_components_order(struct np_proposal *proposal, bool (
     for (uint32_t i = 0; i < proposal->count; i++)
         if (work.vertices[i].number == 0 && !order_from(proposal->candidates, i, poll))
             return NP_PROPOSAL_STOPPED;
-    struct neap_header **ordered = work.ordered;
-    size_t bytes = work.ordered_bytes;
-    work.ordered = proposal->candidates;
-    work.ordered_bytes = proposal->bytes;
-    proposal->candidates = ordered;
-    proposal->bytes = bytes;
+    proposal->candidates = work.ordered;
     return NP_PROPOSED;
 }

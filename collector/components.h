@@ -17,7 +17,7 @@
 /* Candidate i's word holds i. Orders them and sets NP_PROPOSAL_FIRST in each component's first.
  * poll: false: it is to end. */
 enum np_proposal_result np_components_order(struct np_proposal *proposal, bool (*poll)(void));
-/* Gives its memory back; again does nothing. */
+/* Forgets its memory, which np_proposal_give_back gives back. */
 void np_components_drop(void);
 
 #endif

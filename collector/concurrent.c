@@ -229,8 +229,9 @@ static enum np_proposal_result propose(void)
 /* Takes long where there is much: nobody has to wait for it. */
 static void drop_proposal(void)
 {
-    np_blocking_enter(np_tls.thread);
     np_proposal_drop(&cycle.proposal);
+    np_blocking_enter(np_tls.thread);
+    np_proposal_give_back();
     np_blocking_leave(np_tls.thread);
 }
 
@@ -425,11 +426,13 @@ void np_concurrent_forked(void)
     concurrent.running = concurrent.busy = concurrent.end = concurrent.cancelled = false;
     np_hold_end();
     np_proposal_drop(&cycle.proposal);
+    np_proposal_give_back();
 }
 
 void np_concurrent_fini(void)
 {
     np_proposal_drop(&cycle.proposal);
+    np_proposal_give_back();
     np_proposal_unreserve();
     memset(&cycle, 0, sizeof cycle);
 }

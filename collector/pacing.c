@@ -262,7 +262,10 @@ static void learn_scale(const struct np_pacing_outcome *outcome)
 
 void np_pacing_begin_concurrent(void)
 {
-    np_store_relaxed(&np_pacing.counts[2], 0); /* relaxed, both: hints for np_pacing_due */
+    /* relaxed, all: hints for np_pacing_due */
+    np_store_relaxed(&np_pacing.counts[2], 0);
+    if (np_pacing.old_pending > np_pacing.old_alive) /* before the first one: all that is old */
+        np_store_relaxed(&np_pacing.old_alive, np_pacing.old_pending);
     np_store_relaxed(&np_pacing.old_pending, 0);
 }
 

@@ -28,12 +28,20 @@ static struct {
     size_t used; /* bytes of words that may not be 0 */
 } table;
 
+/* Memory of the passes. */
+enum { AREAS = 6 };
+static struct area {
+    void *start;
+    size_t bytes;
+} areas[AREAS + 1];
+static unsigned area_count;
+
 /* One pass's own. The stack holds references as they were found, to be marked in their turn, while
  * the words of those before come into the cache; in its last part, which has room for every member
  * once, marked ones, with bit 0 set. */
 static struct {
     uintptr_t *stack; /* reserved */
-    size_t top, most_found, bytes;
+    size_t top, most_found;
     uint64_t visited;
     bool (*stopped)(void);
 } pass;
@@ -46,16 +54,13 @@ static size_t whole_pages(size_t bytes)
     return (bytes + page - 1) & ~(page - 1);
 }
 
-void *np_proposal_memory(size_t count, size_t size, size_t *ret_bytes)
+void *np_proposal_memory(size_t count, size_t size)
 {
-    *ret_bytes = whole_pages((count + 1) * size);
-    return np_fault() ? NULL : np_os_reserve(*ret_bytes, 1);
-}
-
-static void give_back(void *memory, size_t bytes)
-{
-    if (memory != NULL)
-        np_os_unreserve(memory, bytes);
+    struct area *area = &areas[area_count];
+    area->bytes = whole_pages((count + 1) * size);
+    area->start = area_count == AREAS || np_fault() ? NULL : np_os_reserve(area->bytes, 1);
+    area_count += area->start != NULL;
+    return area->start;
 }
 
 bool np_proposal_reserve(void)
@@ -69,23 +74,27 @@ bool np_proposal_reserve(void)
 
 void np_proposal_unreserve(void)
 {
-    give_back(table.words, table.bytes);
+    if (table.words != NULL)
+        np_os_unreserve(table.words, table.bytes);
     table.words = NULL;
     table.used = 0;
 }
 
-static void drop_stack(void)
+void np_proposal_drop(struct np_proposal *proposal)
 {
-    give_back(pass.stack, pass.bytes);
+    *proposal = (struct np_proposal){0};
+    np_components_drop();
     pass.stack = NULL;
 }
 
-void np_proposal_drop(struct np_proposal *proposal)
+/* Each is forgotten before it is given back: a child that is forked here loses one, but gives none
+ * back twice. Words are zero or not, and made so again. */
+void np_proposal_give_back(void)
 {
-    drop_stack();
-    np_components_drop();
-    give_back(proposal->candidates, proposal->bytes);
-    *proposal = (struct np_proposal){0};
+    while (area_count > 0) {
+        struct area area = areas[--area_count];
+        np_os_unreserve(area.start, area.bytes);
+    }
     if (table.used > 0)
         np_os_give_back(table.words, table.used);
     table.used = 0;
@@ -395,8 +404,7 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
     pass.stopped = stopped;
     pass.top = 0;
     pass.most_found = proposal->members * FOUND_PER_MEMBER;
-    pass.stack =
-        np_proposal_memory(pass.most_found + proposal->members, sizeof *pass.stack, &pass.bytes);
+    pass.stack = np_proposal_memory(pass.most_found + proposal->members, sizeof *pass.stack);
     if (pass.stack == NULL)
         return NP_PROPOSAL_NO_MEMORY;
     for (uint32_t row = 0; row < rows; row++)
@@ -407,8 +415,7 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
         if (!poll())
             return NP_PROPOSAL_STOPPED;
     }
-    proposal->candidates =
-        np_proposal_memory(count, sizeof *proposal->candidates, &proposal->bytes);
+    proposal->candidates = np_proposal_memory(count, sizeof *proposal->candidates);
     if (proposal->candidates == NULL)
         return NP_PROPOSAL_NO_MEMORY;
     for (uint32_t row = 0; row < rows; row++) {

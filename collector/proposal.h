@@ -30,8 +30,8 @@
 #include "collector/plan.h"
 
 struct np_proposal {
-    struct neap_header **candidates; /* in order; bit 0: a component begins. Reserved memory */
-    size_t count, bytes;
+    struct neap_header **candidates; /* in order; bit 0: a component begins */
+    size_t count;
     uint64_t members; /* objects counted */
     uint64_t opaque;  /* tracked objects above generation 0 that are outside */
 };
@@ -48,8 +48,10 @@ enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stoppe
 enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*stopped)(void));
 enum np_proposal_result np_proposal_order(struct np_proposal *proposal, bool (*stopped)(void));
 
-/* Forgets the candidates and gives the words' memory back. In any state; again does nothing. */
+/* Forgets the candidates; what is left is memory, which np_proposal_give_back gives back. In any
+ * state; again does nothing. A fork may come in between: the child calls both. */
 void np_proposal_drop(struct np_proposal *proposal);
+void np_proposal_give_back(void);
 
 /* ---- for components.c ---- */
 
@@ -93,7 +95,7 @@ enum {
 
 enum { NP_PROPOSAL_FIRST = 1 }; /* bit of a candidate's address */
 
-/* Memory for a pass: whole pages, NULL when refused. */
-void *np_proposal_memory(size_t count, size_t size, size_t *ret_bytes);
+/* Memory for a pass, until np_proposal_give_back: whole pages, NULL when refused. */
+void *np_proposal_memory(size_t count, size_t size);
 
 #endif

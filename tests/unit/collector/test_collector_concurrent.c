@@ -287,6 +287,25 @@ static void a_stopped_one_ends_it(void)
 
 /* ---- fork ---- */
 
+#ifndef NP_TSAN
+/* 0, or which of its looks went wrong. */
+static int in_child(const struct node *kept)
+{
+    if (whole(kept, LONG, 8) != LONG)
+        return 1;
+    neap_release(ring(RING, 1));
+    if (neap_collect(2) < RING)
+        return 2;
+    uint64_t before = np_concurrent_cycles();
+    while (np_concurrent_cycles() == before) {
+        if (!np_concurrent_takes())
+            return 3;
+        NEAP_BLOCKED((void)usleep(200));
+    }
+    return whole(kept, LONG, 8) == LONG ? 0 : 4;
+}
+#endif
+
 static void forks(void)
 {
 #ifdef NP_TSAN
@@ -301,15 +320,7 @@ static void forks(void)
         NEAP_BLOCKED((void)usleep((useconds_t)i * 500));
         pid_t child = fork();
         if (child == 0) {
-            bool good = whole(kept, LONG, 8) == LONG;
-            neap_release(ring(RING, 1));
-            good = good && neap_collect(2) >= RING && neap_collect(2) == 0;
-            uint64_t cycles = np_concurrent_cycles();
-            while (np_concurrent_cycles() == cycles) {
-                good = good && np_concurrent_takes();
-                NEAP_BLOCKED((void)usleep(200));
-            }
-            _exit(good && whole(kept, LONG, 8) == LONG ? 0 : 1);
+            _exit(in_child(kept));
         }
         int status = -1;
         NEAP_BLOCKED(waitpid(child, &status, 0));
