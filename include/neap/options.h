@@ -33,13 +33,6 @@
     X(confined, 1, 0, 1, \
       "1: a thread collects its own young objects that no other thread has acquired first, with " \
       "nobody stopped") \
-    X(collector, 0, 0, 1, \
-      "concurrent: automatic old collections trace while the program runs and stop it in slices, " \
-      "only to validate what they found; stopped: they stop it for all their work") \
-    X(pause_target_us, 1000, 10, 1000000, \
-      "microseconds that a stop of a concurrent old collection may take; one component of " \
-      "garbage " \
-      "that is larger takes longer") \
     X(audit_visit, 0, 0, 1, \
       "1: every collection looks for types that report a slot twice, one that owns no reference, " \
       "or not all of them; slow") \
@@ -102,7 +95,14 @@
       "record: mean distance of sampled allocations in bytes; 0: every allocation") \
     X(huge_pages, 0, 0, 1, \
       "1: asks for transparent huge pages under small blocks: fewer misses of the TLB, memory in " \
-      "steps of 2 MiB")
+      "steps of 2 MiB") \
+    X(collector, 0, 0, 1, \
+      "concurrent: automatic old collections trace while the program runs and stop it in slices, " \
+      "only to validate what they found; stopped: they stop it for all their work") \
+    X(pause_target_us, 1000, 10, 1000000, \
+      "microseconds that a stop of a concurrent old collection may take; one component of " \
+      "garbage " \
+      "that is larger takes longer")
 
 struct neap_options {
     size_t
