@@ -129,6 +129,11 @@ void np_alloc_fini(void)
     np_alloc_trim();
 }
 
+void np_alloc_register(void)
+{
+    np_backend_register();
+}
+
 void np_alloc_before_fork(void)
 {
     pthread_mutex_lock(&lock);

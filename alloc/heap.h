@@ -70,6 +70,8 @@ int np_alloc_init(const struct np_alloc_hooks *hooks);
  * reserved, since untyped blocks may outlive the runtime. */
 void np_alloc_fini(void);
 
+/* Before pthread_atfork. */
+void np_alloc_register(void);
 /* fork: the first takes every lock of the allocator, in order; the second releases them, in the
  * parent and in the child. */
 void np_alloc_before_fork(void);

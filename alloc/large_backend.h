@@ -25,6 +25,9 @@ void *np_backend_resize(void *base, size_t old_bytes, size_t bytes, size_t align
 void np_backend_trim(void);
 void np_backend_decay(void);
 
+/* Before the library registers its handlers for fork: the backend's own, if it has some, are there
+ * when this returns. */
+void np_backend_register(void);
 /* fork: takes the backend's locks, unless it does that by itself; releases them. */
 void np_backend_before_fork(void);
 void np_backend_after_fork(void);

@@ -80,7 +80,16 @@ void np_backend_decay(void)
     control("decay");
 }
 
-/* jemalloc has registered handlers of its own. */
+/* jemalloc registers handlers of its own when it is first asked for anything. What is registered
+ * last runs first before a fork: if that were jemalloc, it would have its locks while our handlers
+ * wait for the world to stop, and a thread that waits for one of these locks never would. */
+void np_backend_register(void)
+{
+    const char *version;
+    size_t bytes = sizeof version;
+    (void)np_je_mallctl("version", &version, &bytes, NULL, 0);
+}
+
 void np_backend_before_fork(void)
 {
 }

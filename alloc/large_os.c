@@ -368,6 +368,10 @@ void np_backend_decay(void)
         clean_until(now_ns - decay_ns);
 }
 
+void np_backend_register(void)
+{
+}
+
 void np_backend_before_fork(void)
 {
     pthread_mutex_lock(&lock);

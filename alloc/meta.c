@@ -82,6 +82,14 @@ static __thread struct {
     bool wake;    /* hook `pressed` wants somebody to come by */
 } outcome __attribute__((tls_model("initial-exec")));
 
+static uint64_t refusals[2]; /* (x) relaxed: figures. [1]: by the account */
+
+void np_commit_refusals(uint64_t *ret_by_limit, uint64_t *ret_by_system)
+{
+    *ret_by_limit = np_load_relaxed(&refusals[1]); /* relaxed, both: figures */
+    *ret_by_system = np_load_relaxed(&refusals[0]);
+}
+
 static np_noinline void tell_pressed(bool refused)
 {
     bool (*pressed)(bool) = np_hooks()->pressed;
@@ -93,8 +101,11 @@ void *np_commit_outcome(void *block)
 {
     bool refused = outcome.refused;
     outcome.refused = false;
-    if (np_unlikely(refused && block == NULL))
-        tell_pressed(true);
+    if (np_unlikely(block == NULL)) {
+        (void)np_fetch_add_relaxed(&refusals[refused], (uint64_t)1); /* relaxed: a figure */
+        if (refused)
+            tell_pressed(true);
+    }
     if (np_unlikely(outcome.wake)) {
         void (*idle)(void) = np_hooks()->idle;
         outcome.wake = false;

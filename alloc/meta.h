@@ -33,6 +33,9 @@ void np_uncommit(size_t bytes);
  * refusal if the account is why; a refusal after which the allocation found memory all the same is
  * forgotten. Whoever must have the pressure looked at by another thread wakes one here. */
 void *np_commit_outcome(void *block);
+/* How many have ended with NULL: because of the account, and because the system had nothing (or
+ * fault injection said so). */
+void np_commit_refusals(uint64_t *ret_by_limit, uint64_t *ret_by_system);
 size_t np_committed(void);
 
 void np_meta_lock(void);

@@ -170,6 +170,10 @@ void np_decay_want(void);
 
 /* A block on its way: into a parcel for its owner, or home where the owner is us or nobody. */
 void np_heap_send(struct np_heap *heap, void *block);
+/* Objects' blocks of one pool, linked through word 0: to the queue of `owner`, another heap, all at
+ * once; or each for itself, whoever owns the pool. They count as away. */
+void np_heap_send_chain(struct np_heap *heap, uint16_t owner, void *chain);
+void np_heap_send_each(struct np_heap *heap, void *chain);
 /* np_heap_drain_remote for a claimer: blocks go to pools, none to magazines. */
 void np_heap_drain_claimed(struct np_heap *heap);
 /* Parcels into queues without waking anybody (unattached threads, claimers). */

@@ -217,6 +217,28 @@ static inline void np_pool_put(struct np_pool *pool, void *block)
     pool->used--;
 }
 
+/* np_pool_put for the first of the blocks, one at least, as far as they lie in the pool; how many.
+ */
+static inline unsigned np_pool_put_run(struct np_pool *pool, void *const *blocks, unsigned count)
+{
+    uint64_t *words = np_pool_free_bits(pool);
+    uintptr_t memory = (uintptr_t)blocks[0] & ~(uintptr_t)(NP_POOL_BYTES - 1);
+    uint64_t reciprocal = pool->reciprocal;
+    uint32_t block_bytes = pool->block_bytes, carved = pool->carved;
+    unsigned done = 0;
+    do {
+        uint32_t within = (uint32_t)((uintptr_t)blocks[done] - memory);
+        uint32_t index = (uint32_t)(within * reciprocal >> 32);
+        uint64_t word = words[index / 64], bit = (uint64_t)1 << index % 64;
+        if (np_unlikely((word & bit) != 0 || index >= carved || index * block_bytes != within))
+            np_pool_refuse(pool, blocks[done]);
+        words[index / 64] = word | bit;
+        done++;
+    } while (done < count && (uintptr_t)blocks[done] - memory < NP_POOL_BYTES);
+    pool->used = (uint16_t)(pool->used - done);
+    return done;
+}
+
 /* Recomputes what the invariants above say (paranoid builds, tests); panics where they do not hold.
  */
 void np_pool_check(const struct np_pool *pool);

@@ -97,9 +97,9 @@ static void grow(struct np_heap *heap, unsigned class_index, unsigned which)
 /* np_heap_put for many blocks of one class, the counting done once. */
 static void put_home(struct np_heap *heap, unsigned class_index, void **blocks, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count;) {
         struct np_pool *pool = np_pool_of(blocks[i]);
-        np_pool_put(pool, blocks[i]);
+        i += np_pool_put_run(pool, blocks + i, count - i);
         if (np_unlikely(pool->state == NP_POOL_FULL || pool->used == 0))
             np_heap_settle_pool(heap, pool);
     }

@@ -31,6 +31,10 @@
 #include "base/shadow.h"
 #include "base/tls.h"
 
+/* Where the node of a block that travels alone lies: behind the header of an object, behind the
+ * first word of an untyped block, which may have no more than 16 bytes. */
+enum { ALONE_OBJECT = 16, ALONE_UNTYPED = 8 };
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *strays; /* (L, o>) blocks linked through word 0; read as a hint without the lock */
 
@@ -124,11 +128,9 @@ static void send(struct np_heap *heap, struct np_outgoing *outgoing)
     notify(heap, owner);
 }
 
-/* Behind the header of an object, behind the first word of an untyped block, which may have no more
- * than 16 bytes. */
 static void send_alone(struct np_heap *heap, uint16_t owner, struct np_pool *pool, void *block)
 {
-    size_t offset = pool->kind == NP_POOL_OBJECTS ? 16 : 8;
+    size_t offset = pool->kind == NP_POOL_OBJECTS ? ALONE_OBJECT : ALONE_UNTYPED;
     struct np_queue_node *node = (struct np_queue_node *)(void *)((char *)block + offset);
     if (NP_GUARD)
         np_shadow_show(node, sizeof *node);
@@ -208,6 +210,38 @@ void np_heap_send(struct np_heap *heap, void *block)
         else if (!np_shared_put(pool, block))
             continue; /* adopted meanwhile */
         return;
+    }
+}
+
+/* Where a block that travels alone has its node. */
+static struct np_queue_node *node_of_object(void *block)
+{
+    struct np_queue_node *node = (struct np_queue_node *)(void *)((char *)block + ALONE_OBJECT);
+    if (NP_GUARD)
+        np_shadow_show(node, sizeof *node);
+    return node;
+}
+
+void np_heap_send_chain(struct np_heap *heap, uint16_t owner, void *chain)
+{
+    struct np_queue queue;
+    np_queue_init(&queue);
+    for (void *block = chain, *after; block != NULL; block = after) {
+        after = np_link_load(block);
+        np_link_store(block, NULL);
+        np_queue_fill(&queue, node_of_object(block));
+    }
+    np_queue_push_all(&np_heap_at(owner)->remote, &queue);
+    np_perturb(remote_pushed);
+    notify(heap, owner);
+}
+
+void np_heap_send_each(struct np_heap *heap, void *chain)
+{
+    for (void *block = chain, *after; block != NULL; block = after) {
+        after = np_link_load(block);
+        np_link_store(block, NULL);
+        np_heap_send(heap, block);
     }
 }
 

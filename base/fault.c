@@ -4,6 +4,7 @@
 #include "base/fault.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/atomics.h"
 #include "base/compiler.h"
@@ -64,7 +65,22 @@ bool np_fault(void)
     return np_unlikely(np_load_relaxed(&armed)) && ask(); /* relaxed: as above */
 }
 
+void *np_fault_malloc(size_t bytes)
+{
+    return np_fault() ? NULL : malloc(bytes);
+}
+
 void *np_fault_calloc(size_t count, size_t bytes)
 {
     return np_fault() ? NULL : calloc(count, bytes);
+}
+
+void *np_fault_realloc(void *memory, size_t bytes)
+{
+    return np_fault() ? NULL : realloc(memory, bytes);
+}
+
+char *np_fault_strdup(const char *text)
+{
+    return np_fault() ? NULL : strdup(text);
 }

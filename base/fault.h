@@ -24,7 +24,10 @@ bool np_fault(void);
 /* Answers of true since np_fault_arm. */
 uint64_t np_fault_count(void);
 
-/* calloc that can be made to fail. */
+/* The C library's, which can be made to fail. */
+void *np_fault_malloc(size_t bytes);
 void *np_fault_calloc(size_t count, size_t bytes);
+void *np_fault_realloc(void *memory, size_t bytes);
+char *np_fault_strdup(const char *text);
 
 #endif

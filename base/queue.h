@@ -64,6 +64,22 @@ static inline void np_queue_push(struct np_queue *queue, struct np_queue_node *n
     (void)cds_wfcq_enqueue(&queue->head, &queue->tail, &node->link);
 }
 
+/* One thread, a queue of its own: as np_queue_push, with nothing in between. */
+static inline void np_queue_fill(struct np_queue *own, struct np_queue_node *node)
+{
+    np_store_relaxed(&node->link.next, NULL); /* relaxed, all: no other thread sees it yet */
+    np_store_relaxed(&own->tail.p->next, &node->link);
+    np_store_relaxed(&own->tail.p, &node->link);
+}
+
+/* Any thread: all nodes of `own`, which the caller has filled, by one exchange; as np_queue_push.
+ * There is one at least. `own` is undefined afterwards. */
+static inline void np_queue_push_all(struct np_queue *queue, struct np_queue *own)
+{
+    np_tsan_release(queue);
+    (void)__cds_wfcq_splice_nonblocking(&queue->head, &queue->tail, &own->head, &own->tail);
+}
+
 /* Any thread; a hint unless the caller orders it (see np_queue_push). As cds_wfcq_empty, without
  * the call: every blocking region asks. */
 static inline bool np_queue_empty(const struct np_queue *queue)

@@ -17,8 +17,9 @@
  *   promote     stopped  universe.c      lists of young and middle pools
  *   START
  *     v
- *   clean       running                  side words back to zero; collector.lock is given up
- *   sweep       running  garbage.c       plain garbage: release what leaves the set, free it
+ *   clean       running                  side words back to zero; collector.lock is given up, but
+ *                                        kept for the sweep of much garbage, which the crew shares
+ *   sweep       running  sweep.c         plain garbage: release what leaves the set, free it
  *   finalize    running, user code       callbacks, finalizers      } at once in neap_collect, else
  *   recheck     lock, handshake, STOP    the held set only          } as a pending item, on the
  *   dispose     running, user code       dispose, release, free     } first thread that may
@@ -56,6 +57,7 @@
 #include "collector/report.h"
 #include "collector/saved.h"
 #include "collector/scan.h"
+#include "collector/sweep.h"
 #include "collector/trace.h"
 #include "collector/verify.h"
 #include "neap/gc.h"
@@ -88,7 +90,8 @@ int np_collector_init(void)
     np_pacing_init();
     np_report_init();
     if (np_side_init() == 0 && np_universe_init() == 0 && np_plan_init() == 0 &&
-        np_trace_init(STACK_ENTRIES) == 0 && np_scan_init() == 0 && np_known_init() == 0) {
+        np_trace_init(STACK_ENTRIES) == 0 && np_scan_init() == 0 && np_known_init() == 0 &&
+        np_sweep_init() == 0) {
         return 0;
     }
     np_collector_fini();
@@ -104,6 +107,7 @@ void np_collector_fini(void)
     np_count_fini();
     np_events_fini();
     np_scan_fini();
+    np_sweep_fini();
     np_trace_fini();
     np_plan_fini();
     np_universe_fini();
@@ -198,6 +202,8 @@ static void collect_locked(int generation, unsigned rounds, struct np_findings *
     np_phases_lap(phases, NEAP_GC_PHASE_HANDSHAKE);
     np_world_stop(NP_STOP_COLLECT);
     np_phases_lap(phases, NEAP_GC_PHASE_STOP);
+    if (generation == 2) /* all is looked at here: a concurrent cycle reads nothing any more */
+        np_concurrent_cancel();
     uint64_t garbage = collect_stopped(generation, ret_findings, &tally, phases);
     np_world_start();
     np_perturb(resumed);
@@ -336,11 +342,8 @@ void np_collect_wait_locked(struct np_findings *findings)
     serve_waiting_locked();
 }
 
-void np_collect_carry_out(struct np_findings *findings, struct np_phases *phases)
+static void leave_findings(struct np_findings *findings)
 {
-    np_phases_skip(phases);
-    np_garbage_free_plain(findings->plain, NP_QUIET);
-    np_phases_lap(phases, NEAP_GC_PHASE_SWEEP);
     np_pending_push_all(&findings->calls);
     if (findings->user != NULL)
         leave_pending(findings->user);
@@ -348,14 +351,32 @@ void np_collect_carry_out(struct np_findings *findings, struct np_phases *phases
         leave_pending(findings->stuck);
 }
 
-/* Everything has been looked at: a concurrent cycle under way would find nothing. What it, or one
- * that a fork has ended, held back returns. */
-static void end_concurrent(int generation)
+void np_collect_carry_out(struct np_findings *findings, struct np_phases *phases)
 {
-    if (generation == 2)
-        np_concurrent_cancel();
+    np_phases_skip(phases);
+    np_sweep(findings, NP_QUIET);
+    np_phases_lap(phases, NEAP_GC_PHASE_SWEEP);
+    leave_findings(findings);
+}
+
+/* What a concurrent cycle that was ended, by a stopped collection or a fork, held back. */
+static void return_held(void)
+{
     if (!np_hold_wanted())
         np_hold_return();
+}
+
+/* The lock is held and given up in here. */
+static void sweep_unlock(const struct np_findings *findings, enum np_manner manner,
+                         struct np_phases *phases)
+{
+    if (!findings->plain_shared)
+        pthread_mutex_unlock(&collector.lock);
+    np_phases_skip(phases);
+    np_sweep(findings, manner);
+    if (findings->plain_shared)
+        pthread_mutex_unlock(&collector.lock);
+    np_phases_lap(phases, NEAP_GC_PHASE_SWEEP);
 }
 
 /* An automatic collection, at a stop point: what needs user code is left pending. The lock is held
@@ -369,9 +390,9 @@ static void collect_quietly_unlock(int generation)
     uint64_t start_ns = phases.lap_ns;
     collect_locked(generation, 1, &findings, &event, &phases);
     np_collect_wait_locked(&findings);
-    pthread_mutex_unlock(&collector.lock);
-    end_concurrent(generation);
-    np_collect_carry_out(&findings, &phases);
+    sweep_unlock(&findings, NP_QUIET, &phases);
+    return_held();
+    leave_findings(&findings);
     event.total_ns = np_os_now_ns() - start_ns;
     memcpy(event.phase_ns, phases.ns, sizeof event.phase_ns);
     np_report_collection(&event);
@@ -459,12 +480,8 @@ ptrdiff_t neap_collect(int generation)
     collect_locked(generation, 2, &findings, &event, &phases);
     np_list_init(&waiting);
     np_list_append_all(&waiting, &collector.waiting);
-    pthread_mutex_unlock(&collector.lock);
-    end_concurrent(generation);
-
-    np_phases_skip(&phases);
-    np_garbage_free_plain(findings.plain, NP_LOUD);
-    np_phases_lap(&phases, NEAP_GC_PHASE_SWEEP);
+    sweep_unlock(&findings, NP_LOUD, &phases);
+    return_held();
     event.total_ns = phases.lap_ns - start_ns;
     np_report_collection(&event);
     size_t found = finish_findings(&findings, &waiting, &phases);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The crew: threads that do one piece of work together while the world is stopped. The collecting
- * thread is worker 0; the others are threads of the library, made when they are first wanted,
- * attached to nothing, with all signals blocked. They touch side words, headers and bodies of
- * objects; they allocate nothing, take no lock but their own, and run no code of the program but a
- * type's visit.
+ * The crew: threads that do one piece of work together, while the world is stopped or between two
+ * stop points of the collecting thread. That thread is worker 0; the others are threads of the
+ * library, made when they are first wanted, attached to nothing, with all signals blocked. They
+ * touch side words, headers, bodies and free bits of objects; they allocate nothing, take no lock
+ * but their own, and run no code of the program but a type's visit, that only in a stop.
  *
  * Concurrency: one crew, used under collect.c's lock. np_crew_run begins and ends with an order:
  * workers see what the caller wrote before, the caller sees what they wrote. So does each
  * np_crew_barrier.
  *
- * Implemented by crew.c. Used by count.c and trace.c.
+ * Implemented by crew.c. Used by count.c, scan.c, trace.c and sweep.c.
  */
 #ifndef NP_COLLECTOR_CREW_H
 #define NP_COLLECTOR_CREW_H

@@ -12,6 +12,7 @@
 #include "collector/events.h"
 #include "collector/plan.h"
 #include "collector/saved.h"
+#include "collector/sweep.h"
 #include "collector/trace.h"
 #include "collector/universe.h"
 #include "runtime/death.h"
@@ -179,6 +180,7 @@ static void take_plain(struct neap_header *header, void *arg)
     condemn(header, findings->plain);
     findings->plain = header;
     findings->plain_count++;
+    np_sweep_note_stopped(header);
 }
 
 static void clear_all_weak(struct np_garbage *garbage)
@@ -231,6 +233,8 @@ static void part(struct parting *parting, bool unusual, struct np_findings *ret_
     bool save_all = parting->save_all;
     *ret_findings = (struct np_findings){0};
     np_list_init(&ret_findings->calls);
+    if (parting->list == NULL)
+        np_sweep_begin_stopped();
     if (parting->limit == 0)
         return;
     if (unusual)
@@ -238,6 +242,8 @@ static void part(struct parting *parting, bool unusual, struct np_findings *ret_
     if (unusual || save_all)
         each_unmarked(parting, seed_user, parting);
     each_unmarked(parting, take_plain, ret_findings);
+    if (parting->list == NULL)
+        ret_findings->plain_shared = np_sweep_end_stopped(ret_findings->plain_count);
     if (ret_findings->user != NULL) {
         ret_findings->user->save_all = save_all;
         start_user(ret_findings->user);
@@ -378,90 +384,23 @@ static inline void release_leaving(struct neap_visitor *visitor, void **slot)
         np_release(header, ((struct leaving *)(void *)visitor)->manner);
 }
 
-/* What members refer to, while its header comes into the cache: which of them are members it alone
- * says. Each is held by the member's reference until its turn. */
-enum { SOON = 32 };
-struct leaving_soon {
-    struct leaving leaving; /* first: visits hand it back */
-    struct neap_header *soon[SOON];
-    unsigned next;
-};
-
-static inline void release_if_leaving(struct neap_header *header, enum np_manner manner)
-{
-    /* relaxed: as in release_leaving */
-    if (header != NULL && !(np_load_relaxed(&header->gc) & NP_GC_CONDEMNED))
-        np_release(header, manner);
-}
-
-static inline void release_leaving_soon(struct neap_visitor *visitor, void **slot)
-{
-    struct leaving_soon *all = (struct leaving_soon *)(void *)visitor;
-    void *child = np_load_relaxed(slot); /* relaxed: the set is ours alone */
-    if (child == NULL)
-        return;
-    struct neap_header *header = neap_header_of(child);
-    struct neap_header **place = &all->soon[all->next++ % SOON];
-    __builtin_prefetch(header, 1);
-    release_if_leaving(*place, all->leaving.manner);
-    *place = header;
-}
-
-static void release_rest(struct leaving_soon *all)
-{
-    for (unsigned i = 0; i < SOON; i++) {
-        release_if_leaving(all->soon[i], all->leaving.manner);
-        all->soon[i] = NULL;
-    }
-}
-
-static void release_children(struct neap_header *header, struct leaving *leaving)
+void np_garbage_release_leaving(struct neap_header *header, enum np_manner manner)
 {
     const struct np_piecemeal *piecemeal = np_piecemeal_of(type_of(header));
     if (piecemeal != NULL) {
         uint64_t all = UINT64_MAX; /* releasing a member does nothing: it is condemned */
-        (void)piecemeal->release(np_object_of(header), &all, leaving->manner);
-        return;
+        (void)piecemeal->release(np_object_of(header), &all, manner);
+    } else {
+        struct leaving leaving = {{release_leaving}, manner};
+        np_visit_object(header, type_of(header), &leaving.visitor, release_leaving);
     }
-    np_visit_object(header, type_of(header), &leaving->visitor, release_leaving);
-}
-
-static struct neap_header *next_of(const struct neap_header *header)
-{
-    return np_link_decode(np_load_relaxed((const np_word *)header)); /* relaxed: ours alone */
+    finish_ephemerons(header, manner);
 }
 
 static void poll(size_t done)
 {
     if (done % POLL_EVERY == 0)
         np_stop_point(np_tls.thread);
-}
-
-void np_garbage_free_plain(struct neap_header *plain, enum np_manner manner)
-{
-    struct leaving_soon leaving = {{{release_leaving_soon}, manner}, {NULL}, 0};
-    size_t done = 0;
-    np_tls.dying++;
-    for (struct neap_header *header = plain; header != NULL; header = next_of(header)) {
-        const struct neap_type *type = type_of(header);
-        np_events_print_object(header, true);
-        if (type->dispose != NULL) /* the runtime's own: see np_count_needs_user */
-            type->dispose(np_object_of(header));
-        if (np_piecemeal_of(type) != NULL)
-            release_children(header, &leaving.leaving);
-        else
-            np_plan_visit(header, &leaving.leaving.visitor, release_leaving_soon);
-        finish_ephemerons(header, manner);
-        poll(++done);
-    }
-    release_rest(&leaving);
-    for (struct neap_header *header = plain; header != NULL;) {
-        struct neap_header *next = next_of(header);
-        np_object_free(header);
-        header = next;
-        poll(++done);
-    }
-    np_tls.dying--;
 }
 
 void np_garbage_finalize(struct np_garbage *garbage)
@@ -497,7 +436,6 @@ void np_garbage_save(struct np_garbage *garbage)
 
 void np_garbage_dispose(struct np_garbage *garbage)
 {
-    struct leaving leaving = {{release_leaving}, NP_LOUD};
     np_tls.dying++;
     np_pending_run_all(&garbage->callbacks);
     for (size_t i = 0; i < garbage->count; i++) {
@@ -512,8 +450,7 @@ void np_garbage_dispose(struct np_garbage *garbage)
         struct neap_header *header = garbage->members[i];
         if (type_of(header)->clear != NULL)
             type_of(header)->clear(np_object_of(header));
-        release_children(header, &leaving);
-        finish_ephemerons(header, NP_LOUD);
+        np_garbage_release_leaving(header, NP_LOUD);
         poll(i);
     }
     struct np_list cleanups;

@@ -4,7 +4,7 @@
  * inside the set cannot be reached by anybody, and stays so (protocols.md section 4.4): it is freed
  * as a set, without counting down inside it.
  *
- *   garbage --no user code--------------------> condemned -> freed by the collecting thread
+ *   garbage --no user code--------------------> condemned -> freed, by several threads: sweep.h
  *     | closure of what needs user code or a
  *     | peek grace period: one np_garbage
  *     |--neither finalizers nor peekable------> condemned -------------------------+
@@ -60,6 +60,7 @@ struct np_garbage {
 struct np_findings {
     struct neap_header *plain; /* condemned, linked through word 0 */
     size_t plain_count;
+    bool plain_shared;        /* so many that the crew frees them: the lock is held until then */
     struct np_list calls;     /* callbacks of their weak references and their cleanups */
     struct np_garbage *user;  /* or NULL */
     struct np_garbage *stuck; /* closure of objects that cannot be freed, held; or NULL */
@@ -82,8 +83,9 @@ void np_garbage_validate_stopped(struct np_garbage *garbage);
 /* The world runs: gives the hold on members that were found alive back. */
 void np_garbage_release_alive(struct np_garbage *garbage);
 
-/* Releases what leaves the set and frees its members. manner: how deaths that follow run. */
-void np_garbage_free_plain(struct neap_header *plain, enum np_manner manner);
+/* Releases what leaves the condemned set at this member, which has been disposed of. manner: how
+ * deaths that follow run. */
+void np_garbage_release_leaving(struct neap_header *header, enum np_manner manner);
 
 /* User code, no lock held: callbacks and finalizers of a FINALIZE set, */
 void np_garbage_finalize(struct np_garbage *garbage);

@@ -7,6 +7,7 @@
 
 #include "base/os.h"
 #include "collector/crew.h"
+#include "collector/ephemerons.h"
 #include "collector/known.h"
 #include "collector/plan.h"
 #include "collector/side.h"
@@ -42,6 +43,7 @@ struct scanner {
     struct neap_visitor visitor; /* first: visits hand it back */
     struct marker marker;        /* of unusual objects */
     enum mode mode;
+    bool ephemerons;  /* there are some: keys and weak maps are visited with care */
     bool first, down; /* the pass at hand: roots are not grey yet; it goes down */
     unsigned index, workers;
     uint64_t marked, visited; /* in the pass at hand */
@@ -199,6 +201,23 @@ static np_noinline void mark_large(struct marker *m, struct neap_header *header,
     m->marked++;
 }
 
+/* True: it is a weak map, and done. Known to live, it is left to counting; a reference that is
+ * found later marks it again, and it is visited again. */
+static np_noinline bool visit_ephemerons(struct scanner *s, struct neap_header *header)
+{
+    if (s->mode == KNOWN) {
+        if (!np_is_weak_map(header))
+            return false;
+        uint32_t *word = np_side_word_in(&s->marker.view, header, true);
+        /* relaxed, both: if a mark of another worker is lost, it would have been taken away too */
+        np_store_relaxed(word, np_load_relaxed(word) & ~(uint32_t)(NP_SIDE_MARKED | NP_SIDE_GREY));
+        return true;
+    }
+    bool is_map = np_ephemerons_visit_stopped(&s->marker.view, header, &s->visitor, false);
+    end_far(&s->marker, s->mode);
+    return is_map;
+}
+
 /* The plan of the object visited last: of most objects the type is known before it is read. */
 struct last {
     uint32_t type;
@@ -210,6 +229,8 @@ static inline __attribute__((always_inline)) void visit(struct scanner *s, struc
                                                         struct neap_header *header, enum mode mode)
 {
     m->visited++;
+    if (np_unlikely(s->ephemerons) && visit_ephemerons(s, header))
+        return;
     if (mode == KNOWN)
         age(header);
     if (np_unlikely(header->type != last->type)) {
@@ -327,6 +348,8 @@ static void pass_large(struct scanner *s)
             s->visited++;
             if (s->mode == KNOWN)
                 age(header);
+            if (np_unlikely(s->ephemerons))
+                (void)visit_ephemerons(s, header); /* as a key: weak maps are small */
         }
         if (is_big(header))
             visit_share(s, header, s->index, s->workers);
@@ -414,6 +437,8 @@ static bool mark_black(const struct scanner *s, const struct neap_header *header
     uint32_t *word = np_side_word_in(&s->marker.view, header, true);
     if (word == NULL || !is_unmarked(*word, s->mode))
         return false;
+    if (np_unlikely(s->ephemerons) && s->mode == KNOWN && np_is_weak_map(header))
+        return false;
     *word |= NP_SIDE_MARKED;
     return true;
 }
@@ -433,6 +458,8 @@ static void spread(struct scanner *s)
             continue;
         if (s->mode == KNOWN)
             age(header);
+        if (np_unlikely(s->ephemerons) && visit_ephemerons(s, header))
+            continue;
         np_visit_object(header, np_type_at(header->type), &s->visitor, enqueue_slot);
     }
 }
@@ -468,6 +495,7 @@ static void begin(unsigned workers, enum mode mode)
         s->marker.own = NULL;
         begin_far(&s->marker);
         s->mode = mode;
+        s->ephemerons = np_ephemeron_count() > 0;
         s->first = mode == MEMBERS;
         s->down = false;
         s->index = i;

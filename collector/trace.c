@@ -14,12 +14,12 @@
 #include "base/os.h"
 #include "base/plant.h"
 #include "collector/crew.h"
+#include "collector/ephemerons.h"
 #include "collector/known.h"
 #include "collector/plan.h"
 #include "collector/scan.h"
 #include "collector/share.h"
 #include "collector/universe.h"
-#include "runtime/ephemeron.h"
 
 enum { AHEAD = 16 }; /* references in the queue; a power of two */
 
@@ -96,7 +96,7 @@ static inline __attribute__((always_inline)) bool mark_known(struct neap_header 
                                                              uint32_t *word)
 {
     uint32_t state = np_load_relaxed(word); /* relaxed, both: as in mark */
-    if (state & NP_SIDE_MARKED)
+    if ((state & NP_SIDE_MARKED) || (np_unlikely(ephemerons) && np_is_weak_map(header)))
         return false;
     np_store_relaxed(word, state | NP_SIDE_MARKED);
     uint8_t gc = np_load_relaxed(&header->gc); /* relaxed, both: whoever writes it is stopped */
@@ -134,36 +134,8 @@ static void push_slot(struct neap_visitor *visitor, void **slot)
         push((struct tracer *)(void *)visitor, neap_header_of(child));
 }
 
-/* ---- ephemerons: a value is reached when its map and its key are, whichever is marked last ----
- */
-
-/* Neither marked nor held up by something that is not examined. */
-static bool is_unreached(const struct tracer *t, const struct neap_header *header)
-{
-    const uint32_t *word = word_of(t, header);
-    /* relaxed: one worker traces where there are weak maps */
-    return word != NULL && np_side_is(np_load_relaxed(word), NP_SIDE_MEMBER);
-}
-
-static void follow_if_reached(struct neap_header *other, void *value, void *arg)
-{
-    struct tracer *t = arg;
-    if ((t->closure || !is_unreached(t, other)) && !np_planted(lose_ward))
-        t->visitor.slot(&t->visitor, &value);
-}
-
-/* The object is marked. True: it is a weak map, whose values are found here and nowhere else. */
-static np_noinline bool visit_ephemerons(struct tracer *t, struct neap_header *header)
-{
-    bool is_map = (np_type_at(header->type)->flags & NP_TYPE_EPHEMERONS) != 0;
-    if (is_map)
-        np_ephemeron_each_of_map_stopped(np_object_of(header), follow_if_reached, t);
-    if (np_load_relaxed(&header->shared) & NP_HAS_WEAK) /* relaxed: the world is stopped */
-        np_ephemeron_each_of_key_stopped(header, follow_if_reached, t);
-    return is_map;
-}
-
-/* And the plan of the object visited last: of most objects the type is known before it is read. */
+/* References on their way into the cache, and the plan of the object visited last: of most objects
+ * the type is known before it is read. */
 struct queue {
     unsigned first, count;
     uint32_t type;
@@ -184,8 +156,13 @@ static inline __attribute__((always_inline)) void enter(struct tracer *t, struct
     queue->targets[(queue->first + queue->count++) % AHEAD] = target;
 }
 
+static np_noinline bool visit_ephemerons(struct tracer *t, struct neap_header *header)
+{
+    return np_ephemerons_visit_stopped(&t->view, header, &t->visitor, t->closure);
+}
+
 static inline __attribute__((always_inline)) void visit(struct tracer *t, struct queue *queue,
-                                                        struct neap_header *header)
+                                                        struct neap_header *header, enum mode mode)
 {
     if (np_unlikely(header->type != queue->type)) {
         queue->type = header->type;
@@ -194,7 +171,7 @@ static inline __attribute__((always_inline)) void visit(struct tracer *t, struct
                              : "memory"); /* a branch, which is predicted; not a conditional move */
     }
     const struct np_plan *plan = &queue->plan;
-    if (np_unlikely(ephemerons) && visit_ephemerons(t, header))
+    if (mode == MEMBERS && np_unlikely(ephemerons) && visit_ephemerons(t, header))
         return;
     if (np_unlikely(!plan->simple || (header->flags & NP_FLAG_ARRAY))) {
         np_visit_object(header, np_type_at(header->type), &t->visitor, push_slot);
@@ -225,7 +202,7 @@ static inline __attribute__((always_inline)) void drain(struct tracer *t, struct
 {
     struct queue queue = {0};
     if (start != NULL)
-        visit(t, &queue, start);
+        visit(t, &queue, start, mode);
     for (;;) {
         while (queue.count < AHEAD && t->top > t->bottom)
             enter(t, &queue, t->stack[--t->top]);
@@ -240,7 +217,7 @@ static inline __attribute__((always_inline)) void drain(struct tracer *t, struct
         uint32_t *word = np_side_word_in(&t->view, header, true);
         if (mode == KNOWN ? word != NULL && mark_known(header, word)
                           : word != NULL && mark(t, header, word))
-            visit(t, &queue, header);
+            visit(t, &queue, header, mode);
     }
 }
 
@@ -469,8 +446,8 @@ static void trace_left(size_t count, bool known)
 
 void np_trace_known_stopped(void)
 {
-    /* what a weak map holds depends on its keys: with weak maps everything is counted */
-    if (np_side.whole && np_known_count() > 0 && np_ephemeron_count() == 0)
+    ephemerons = np_ephemeron_count() > 0;
+    if (np_side.whole && np_known_count() > 0)
         trace_left(np_scan_known_stopped(workers_for_rows()), true);
 }
 
@@ -524,7 +501,7 @@ static uint64_t count_marked(unsigned workers, uint64_t members)
 uint64_t np_trace_universe_stopped(uint64_t members)
 {
     ephemerons = np_ephemeron_count() > 0;
-    if (!np_side.whole || ephemerons) /* what weak maps hold is found by one worker */
+    if (!np_side.whole)
         return trace_alone();
     trace_left(np_scan_members_stopped(workers_for_rows()), false);
     return count_marked(workers_for_rows(), members);

@@ -159,11 +159,14 @@ static struct np_page from_writer(int (*write)(const char *path), const struct p
     int fd = make_file(path);
     if (fd < 0)
         return no_file();
+    close(fd); /* a writer puts a new file in its place */
     int status = call_attached(write, path);
+    fd = status == NEAP_OK ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     unlink(path);
-    if (status == NEAP_OK)
+    if (fd >= 0)
         return from_file(fd, page);
-    close(fd);
+    if (status == NEAP_OK)
+        return no_file();
     if (status == CONFLICT)
         return np_page_text(MHD_HTTP_CONFLICT, "%s\n", conflict);
     return refuse(status);

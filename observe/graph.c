@@ -14,6 +14,7 @@
 #include "alloc/meta.h"
 #include "alloc/pool.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/os.h"
 #include "collector/collect.h"
 #include "observe/tracer.h"
@@ -197,7 +198,7 @@ static void resolve(struct np_graph *graph, struct np_node **sorted)
 static void remember_large_ids(const struct np_graph *graph, struct np_node **sorted)
 {
     size_t count = graph->node_count - graph->small_count;
-    struct large_id *renewed = malloc((count + 1) * sizeof *renewed);
+    struct large_id *renewed = np_fault_malloc((count + 1) * sizeof *renewed);
     for (size_t i = 0; renewed != NULL && i < count; i++)
         renewed[i] = (struct large_id){sorted[i]->header, sorted[i]->id};
     free(large_ids);
@@ -235,7 +236,7 @@ void np_graph_free(struct np_graph *graph)
 
 static struct np_graph *make(void)
 {
-    struct np_graph *graph = calloc(1, sizeof *graph);
+    struct np_graph *graph = np_fault_calloc(1, sizeof *graph);
     if (graph == NULL)
         return NULL;
     size_t heap = np_committed() + ((size_t)64 << 20); /* it may grow until the world is stopped */
@@ -258,7 +259,7 @@ static struct np_graph *make(void)
 static struct np_graph *finish(struct np_graph *graph, bool full)
 {
     size_t large = graph->node_count - graph->small_count;
-    struct np_node **sorted = malloc((large + 1) * sizeof *sorted);
+    struct np_node **sorted = np_fault_malloc((large + 1) * sizeof *sorted);
     if (full || sorted == NULL) {
         free(sorted);
         np_graph_free(graph);

@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "neap/status.h"
 #include "neap/trace.h"
 #include "observe/graph.h"
+#include "observe/file.h"
 #include "observe/json.h"
 #include "observe/trace_table.h"
 #include "observe/tracer.h"
@@ -69,8 +71,8 @@ static uint64_t hash_of(const char *text)
 static void grow(struct strings *strings)
 {
     size_t room = strings->room == 0 ? 1024 : strings->room * 2;
-    char **texts = realloc(strings->texts, room * sizeof *texts);
-    uint32_t *buckets = calloc(room * 2, sizeof *buckets);
+    char **texts = np_fault_realloc(strings->texts, room * sizeof *texts);
+    uint32_t *buckets = np_fault_calloc(room * 2, sizeof *buckets);
     if (texts != NULL)
         strings->texts = texts;
     if (texts == NULL || buckets == NULL) {
@@ -102,7 +104,7 @@ static uint32_t intern(struct strings *strings, const char *text)
             return strings->buckets[at] - 1;
         at = (at + 1) & (strings->bucket_count - 1);
     }
-    char *copy = strdup(text);
+    char *copy = np_fault_strdup(text);
     if (copy == NULL) {
         strings->failed = true;
         return 0;
@@ -178,10 +180,10 @@ static bool prepare(struct writer *writer)
     const struct np_graph *graph = writer->graph;
     writer->thread_high = np_thread_high();
     writer->trace_count = neap_trace_is_on() ? np_trace_count() : 0;
-    writer->threads = calloc(writer->thread_high + 1u, sizeof *writer->threads);
-    writer->thread_node = calloc(writer->thread_high + 1u, sizeof *writer->thread_node);
-    writer->sites = calloc(writer->trace_count + 1u, sizeof *writer->sites);
-    writer->slot_names = calloc(NAMES_KEPT, sizeof *writer->slot_names);
+    writer->threads = np_fault_calloc(writer->thread_high + 1u, sizeof *writer->threads);
+    writer->thread_node = np_fault_calloc(writer->thread_high + 1u, sizeof *writer->thread_node);
+    writer->sites = np_fault_calloc(writer->trace_count + 1u, sizeof *writer->sites);
+    writer->slot_names = np_fault_calloc(NAMES_KEPT, sizeof *writer->slot_names);
     if (writer->threads == NULL || writer->thread_node == NULL || writer->sites == NULL ||
         writer->slot_names == NULL)
         return false;
@@ -335,8 +337,8 @@ static void write_thread_edges(struct writer *writer, bool *first)
 {
     /* by thread, without a pass per thread: chains through the nodes */
     size_t count = writer->graph->node_count;
-    uint32_t *next = calloc(count + 1, sizeof *next);
-    uint32_t *head = calloc(writer->thread_high + 1u, sizeof *head);
+    uint32_t *next = np_fault_calloc(count + 1, sizeof *next);
+    uint32_t *head = np_fault_calloc(writer->thread_high + 1u, sizeof *head);
     if (next == NULL || head == NULL)
         writer->strings.failed = true;
     for (size_t i = count; next != NULL && head != NULL && i-- > 0;) {

@@ -18,7 +18,7 @@
 #include "alloc/trace.h"
 #include "neap/profile.h"
 #include "neap/status.h"
-#include "observe/json.h"
+#include "observe/file.h"
 #include "observe/snapshot.h"
 #include "observe/symbols.h"
 #include "observe/writers.h"

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "observe/json.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include "neap/status.h"
 
 void np_json_begin(struct np_json *json, FILE *out)
@@ -49,19 +46,4 @@ void np_json_string(struct np_json *json, const char *text)
         }
     }
     np_json_char(json, '"');
-}
-
-int np_write_file(const char *path, int (*write)(FILE *out))
-{
-    int saved = errno, status = NEAP_EIO;
-    FILE *out = fopen(path, "we");
-    if (out != NULL) {
-        status = write(out);
-        if (fclose(out) != 0 && status == NEAP_OK)
-            status = NEAP_EIO;
-        if (status != NEAP_OK)
-            unlink(path);
-    }
-    errno = saved;
-    return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing large files of JSON through a buffer, and files in general.
+ * Writing large files of JSON through a buffer.
  *
  * Implemented by json.c. One thread uses a writer. */
 #ifndef NP_OBSERVE_JSON_H
@@ -45,9 +45,5 @@ static inline void np_json_number(struct np_json *json, uint64_t value)
     memcpy(json->buffer + json->used, digits + sizeof digits - length, length);
     json->used += length;
 }
-
-/* Opens the file, has it written, closes it. What write says, or NEAP_EIO; a file that could not be
- * written in full is removed. */
-int np_write_file(const char *path, int (*write)(FILE *out));
 
 #endif

@@ -262,11 +262,11 @@ static struct neap_leaks *report(void)
     }
     size_t n = graph->node_count + 1;
     struct search search = {.graph = graph,
-                            .from = malloc(n * sizeof *search.from),
-                            .edge = malloc(n * sizeof *search.edge),
-                            .queue = malloc(n * sizeof *search.queue),
+                            .from = np_fault_malloc(n * sizeof *search.from),
+                            .edge = np_fault_malloc(n * sizeof *search.edge),
+                            .queue = np_fault_malloc(n * sizeof *search.queue),
                             .incoming = np_fault_calloc(n, sizeof *search.incoming)};
-    struct member *members = malloc(n * sizeof *members);
+    struct member *members = np_fault_malloc(n * sizeof *members);
     struct neap_leaks *leaks = NULL;
     if (search.from != NULL && search.edge != NULL && search.queue != NULL &&
         search.incoming != NULL && members != NULL) {

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "alloc/meta.h"
 #include "alloc/stats.h"
 #include "alloc/trace.h"
 #include "alloc/own.h"
@@ -21,6 +22,7 @@
 #include "neap/runtime.h"
 #include "neap/stats.h"
 #include "neap/stops.h"
+#include "runtime/batch.h"
 #include "runtime/grace.h"
 #include "runtime/pending.h"
 #include "runtime/usage.h"
@@ -202,6 +204,34 @@ static void put_stops(struct writer *writer)
             stats[0].late_threads);
 }
 
+/* References to objects of other threads that were given back. */
+static void put_merges(struct writer *writer)
+{
+    static const char *const kinds[NP_MERGED_KINDS] = {
+        [NP_MERGED_BY_OWNER] = "by_owner",
+        [NP_MERGED_FOR_OWNER] = "for_owner",
+        [NP_MERGED_AT_ONCE] = "at_once",
+    };
+    struct np_batch_figures figures;
+    np_batch_figures(&figures);
+    gauge(writer, "neap_merge_queue_objects", "References that wait for the owner's next poll.",
+          figures.queued);
+    family(writer, "neap_merges", "counter",
+           "References to other threads' objects given back, by who did it.");
+    for (unsigned kind = 0; kind < NP_MERGED_KINDS; kind++)
+        fprintf(writer->out, "neap_merges_total{kind=\"%s\"} %" PRIu64 "\n", kinds[kind],
+                figures.merged[kind]);
+}
+
+static void put_refusals(struct writer *writer)
+{
+    uint64_t by_limit, by_system;
+    np_commit_refusals(&by_limit, &by_system);
+    family(writer, "neap_oom", "counter", "Allocations that returned NULL, by what lacked.");
+    fprintf(writer->out, "neap_oom_total{kind=\"limit\"} %" PRIu64 "\n", by_limit);
+    fprintf(writer->out, "neap_oom_total{kind=\"system\"} %" PRIu64 "\n", by_system);
+}
+
 static void put_process(struct writer *writer)
 {
     struct rusage usage;
@@ -223,6 +253,8 @@ int np_metrics_to(FILE *out, bool open_metrics)
     if (np_usage_alive()) {
         put_threads(&writer);
         put_heap(&writer);
+        put_refusals(&writer);
+        put_merges(&writer);
         put_collector(&writer);
         put_stops(&writer);
     }

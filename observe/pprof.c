@@ -14,9 +14,10 @@
 #include <time.h>
 
 #include "alloc/trace.h"
+#include "base/fault.h"
 #include "base/os.h"
 #include "neap/status.h"
-#include "observe/json.h"
+#include "observe/file.h"
 #include "observe/snapshot.h"
 #include "observe/symbols.h"
 #include "observe/writers.h"
@@ -33,9 +34,11 @@ struct bytes {
 
 static void put(struct bytes *bytes, const void *data, size_t count)
 {
+    if (count == 0)
+        return;
     if (bytes->count + count > bytes->room) {
         size_t room = (bytes->count + count) * 2 + 64;
-        unsigned char *more = realloc(bytes->data, room);
+        unsigned char *more = np_fault_realloc(bytes->data, room);
         if (more == NULL) {
             bytes->failed = true;
             return;
@@ -103,8 +106,8 @@ static size_t place_of(const struct table *table, const char *key)
 static void grow(struct table *table)
 {
     size_t room = table->room == 0 ? 256 : table->room * 2;
-    char **keys = realloc(table->keys, room * sizeof *keys);
-    uint32_t *buckets = calloc(room * 2, sizeof *buckets);
+    char **keys = np_fault_realloc(table->keys, room * sizeof *keys);
+    uint32_t *buckets = np_fault_calloc(room * 2, sizeof *buckets);
     if (keys != NULL)
         table->keys = keys;
     if (keys == NULL || buckets == NULL) {
@@ -130,7 +133,7 @@ static uint32_t number_of(struct table *table, const char *key, bool *ret_new)
     size_t at = place_of(table, key);
     if (table->buckets[at] != 0)
         return table->buckets[at];
-    char *copy = strdup(key);
+    char *copy = np_fault_strdup(key);
     if (copy == NULL) {
         table->failed = true;
         return 0;
@@ -355,7 +358,7 @@ static int write_profile(const struct neap_snapshot *snapshot, struct np_symbols
 {
     struct profile profile = {.symbols = symbols, .first = first};
     int status = NEAP_ENOMEM;
-    profile.mapped = calloc(symbols->count + 1, sizeof *profile.mapped);
+    profile.mapped = np_fault_calloc(symbols->count + 1, sizeof *profile.mapped);
     if (profile.mapped != NULL) {
         put_profile(&profile, snapshot);
         bool failed = profile.out.failed || profile.part.failed || profile.inner.failed ||

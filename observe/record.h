@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Option record: a program that knows nothing of it leaves a profile, a timeline and a heap
- * snapshot behind.
+ * snapshot behind. Option profile: its marked functions' line profiles are printed.
  *
  * Implemented by record.c. Called by boot.c: at the end of the first neap_init, and at the
  * beginning of the last neap_shutdown, by attached threads. */

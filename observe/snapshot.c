@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "neap/status.h"
 #include "observe/symbols.h"
 #include "observe/trace_table.h"
@@ -21,12 +22,12 @@ enum { WORDS_BYTES = 256 };
 
 static struct neap_snapshot *make(size_t rows, size_t frames)
 {
-    struct neap_snapshot *snapshot = calloc(1, sizeof *snapshot);
+    struct neap_snapshot *snapshot = np_fault_calloc(1, sizeof *snapshot);
     if (snapshot == NULL)
         return NULL;
-    snapshot->rows = calloc(rows + 1, sizeof *snapshot->rows);
-    snapshot->frames = calloc(frames + 1, sizeof *snapshot->frames);
-    snapshot->names = calloc(NP_LABELS_MOST, NP_LABEL_BYTES);
+    snapshot->rows = np_fault_calloc(rows + 1, sizeof *snapshot->rows);
+    snapshot->frames = np_fault_calloc(frames + 1, sizeof *snapshot->frames);
+    snapshot->names = np_fault_calloc(NP_LABELS_MOST, NP_LABEL_BYTES);
     if (snapshot->rows == NULL || snapshot->frames == NULL || snapshot->names == NULL) {
         neap_snapshot_free(snapshot);
         return NULL;
@@ -160,7 +161,7 @@ static char *words_of(struct np_symbols *symbols, const struct np_snapshot_row *
                       enum neap_trace_group group)
 {
     size_t bytes = WORDS_BYTES * (group == NEAP_TRACE_BY_TRACEBACK ? row->frame_count + 2u : 2u);
-    char *words = malloc(bytes);
+    char *words = np_fault_malloc(bytes);
     if (words == NULL)
         return NULL;
     bool coded = row->site == NULL || np_site_code(row->site) != NULL;
@@ -251,11 +252,11 @@ static int gather(const struct neap_snapshot *snapshot, const struct neap_snapsh
                   enum neap_trace_group group, struct neap_trace_stats **ret_stats)
 {
     size_t most = snapshot->count + (older != NULL ? older->count : 0);
-    struct stats *stats = calloc(1, sizeof *stats);
+    struct stats *stats = np_fault_calloc(1, sizeof *stats);
     struct np_symbols *symbols = np_symbols_new();
     bool good = stats != NULL && symbols != NULL;
     if (good) {
-        stats->rows = calloc(most + 1, sizeof *stats->rows);
+        stats->rows = np_fault_calloc(most + 1, sizeof *stats->rows);
         stats->face.rows = stats->rows;
         good = stats->rows != NULL && append(stats, symbols, snapshot, group, false) &&
                (older == NULL || append(stats, symbols, older, group, true));

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
+
 struct np_symbol {
     uintptr_t start, size;
     uint32_t name;
@@ -65,11 +67,11 @@ static int add_module(struct dl_phdr_info *info, size_t info_bytes, void *arg)
         path = self;
     }
     struct np_module *more =
-        realloc(symbols->modules, (symbols->count + 1) * sizeof *symbols->modules);
+        np_fault_realloc(symbols->modules, (symbols->count + 1) * sizeof *symbols->modules);
     if (more == NULL)
         return 1;
     symbols->modules = more;
-    module.path = strdup(path);
+    module.path = np_fault_strdup(path);
     if (module.path == NULL)
         return 1;
     symbols->modules[symbols->count++] = module;
@@ -78,7 +80,7 @@ static int add_module(struct dl_phdr_info *info, size_t info_bytes, void *arg)
 
 struct np_symbols *np_symbols_new(void)
 {
-    struct np_symbols *symbols = calloc(1, sizeof *symbols);
+    struct np_symbols *symbols = np_fault_calloc(1, sizeof *symbols);
     if (symbols != NULL && dl_iterate_phdr(add_module, symbols) != 0) {
         np_symbols_free(symbols);
         return NULL;
@@ -145,8 +147,8 @@ static void copy_table(struct np_module *module, const char *file, const ElfW(Sh
     const ElfW(Shdr) *names = &sections[table->sh_link];
     const ElfW(Sym) *entries = (const void *)(file + table->sh_offset);
     size_t count = table->sh_size / sizeof *entries;
-    module->names = malloc(names->sh_size);
-    module->symbols = malloc((count + 1) * sizeof *module->symbols);
+    module->names = np_fault_malloc(names->sh_size);
+    module->symbols = np_fault_malloc((count + 1) * sizeof *module->symbols);
     if (module->names == NULL || module->symbols == NULL)
         return;
     memcpy(module->names, file + names->sh_offset, names->sh_size);

@@ -18,11 +18,12 @@
 #include <unistd.h>
 
 #include "base/event.h"
+#include "base/fault.h"
 #include "base/os.h"
 #include "neap/profile.h"
 #include "neap/status.h"
 #include "neap/stops.h"
-#include "observe/json.h"
+#include "observe/file.h"
 #include "observe/timeline.h"
 #include "runtime/usage.h"
 #include "threads/thread.h"
@@ -47,7 +48,8 @@ struct ring {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the file, and reading rings */
 static struct ring *rings[NEAP_OWNER_LAST + 1];          /* (x) each made by its slot's thread */
 static struct {
-    FILE *out; /* (L) NULL: off */
+    FILE *out;           /* (L) file's; NULL: off */
+    struct np_file file; /* (L) */
     pthread_t thread;
     pthread_cond_t wake;
     bool end;          /* (L) */
@@ -223,19 +225,16 @@ int neap_timeline_start(const char *path)
     pthread_mutex_lock(&lock);
     if (timeline.out != NULL) {
         status = NEAP_ESTATE;
-    } else if ((timeline.out = fopen(path, "we")) == NULL) {
-        status = NEAP_EIO;
-    } else {
+    } else if ((status = np_file_open_growing(&timeline.file, path)) == NEAP_OK) {
+        timeline.out = timeline.file.out;
         timeline.first = true;
         timeline.end = false;
         timeline.dropped = drain_all(false);
         timeline.start_ns = np_os_now_ns();
         fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", timeline.out);
-        if (pthread_create(&timeline.thread, NULL, write_all_the_time, NULL) != 0) {
-            fclose(timeline.out);
-            unlink(path);
+        if (np_fault() || pthread_create(&timeline.thread, NULL, write_all_the_time, NULL) != 0) {
+            status = np_file_close(&timeline.file, NEAP_ENOMEM);
             timeline.out = NULL;
-            status = NEAP_ENOMEM;
         } else {
             pthread_setname_np(timeline.thread, "neap-timeline");
         }
@@ -256,10 +255,8 @@ static int close_file(void)
             "{\"ph\":\"i\",\"s\":\"p\",\"name\":\"end\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,\"args\":"
             "{\"dropped\":%" PRIu64 "}}\n]}\n",
             (int)getpid(), np_os_thread_id(), microseconds(np_os_now_ns()), dropped);
-    bool failed = ferror(timeline.out) != 0;
-    failed = fclose(timeline.out) != 0 || failed;
     timeline.out = NULL;
-    return failed ? NEAP_EIO : NEAP_OK;
+    return np_file_close(&timeline.file, NEAP_OK);
 }
 
 int neap_timeline_stop(void)
@@ -300,5 +297,6 @@ void np_timeline_after_fork_child(void)
 {
     np_store_relaxed(&np_event_hook, NULL); /* relaxed: the only thread */
     timeline.out = NULL;
+    np_file_forget(&timeline.file);
     pthread_mutex_unlock(&lock);
 }

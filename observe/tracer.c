@@ -17,6 +17,7 @@
 #include "base/os.h"
 #include "neap/status.h"
 #include "neap/trace.h"
+#include "observe/line_profile.h"
 #include "observe/trace_table.h"
 #include "runtime/header.h"
 #include "runtime/usage.h"
@@ -246,6 +247,7 @@ static bool record(struct shard *shard, void *block, size_t asked, uint32_t type
     note_bytes(shard, (int64_t)scaled(np_trace_at(index), bytes));
     /* relaxed: who frees the block has got it in order */
     np_store_relaxed(entry_of(block), tracer.epoch << EPOCH_SHIFT | index);
+    np_line_profile_note((int64_t)bytes);
     return true;
 }
 
@@ -295,6 +297,7 @@ static void forget(struct shard *shard, const void *block, uint32_t *entry)
     add(&shard->counts[index].freed_objects, 1);
     add(&shard->counts[index].freed_bytes, bytes);
     note_bytes(shard, -(int64_t)scaled(np_trace_at(index), bytes));
+    np_line_profile_note(-(int64_t)bytes);
 }
 
 static void freed(void *block)
@@ -360,6 +363,7 @@ static void switch_stopped(bool on, unsigned frames, uint64_t period)
             tracer.shards[0]->left = period != 0 ? draw(tracer.shards[0], period) : -1;
     }
     np_store_relaxed(&np_trace_is_wanted, on); /* relaxed: a hint */
+    np_line_profile_switch(on && period == 0);
     np_heap_each(begin_countdown, &left);
     pthread_mutex_unlock(&tracer.foreign);
 }
@@ -378,6 +382,7 @@ static void clear_figures(void)
     if (tracer.side != NULL)
         np_os_give_back(tracer.side, tracer.side_bytes);
     np_trace_table_clear();
+    np_line_profile_clear();
     np_store_relaxed(&tracer.total, (int64_t)0); /* relaxed, both: figures */
     np_store_relaxed(&tracer.peak, (int64_t)0);
 }
@@ -390,7 +395,9 @@ static int reserve(void)
         tracer.side_bytes = (bytes + page - 1) & ~(page - 1);
         tracer.side = np_os_reserve(tracer.side_bytes, 1);
     }
-    return tracer.side != NULL && np_trace_table_init() == 0 ? NEAP_OK : NEAP_ENOMEM;
+    return tracer.side != NULL && np_trace_table_init() == 0 && np_line_profile_init() == 0
+               ? NEAP_OK
+               : NEAP_ENOMEM;
 }
 
 int neap_trace_start(unsigned frames, size_t sample_bytes)
@@ -544,10 +551,12 @@ void np_tracer_before_fork_stopped(void)
 {
     pthread_mutex_lock(&tracer.foreign);
     np_trace_table_lock();
+    np_line_profile_lock();
 }
 
 void np_tracer_after_fork(void)
 {
+    np_line_profile_unlock();
     np_trace_table_unlock();
     pthread_mutex_unlock(&tracer.foreign);
     np_tracer_unlock();

@@ -86,11 +86,36 @@ bool np_batch_provide(struct np_local *local)
     return true;
 }
 
+/* A figure of the calling thread's. */
+static void count(uint64_t *figure, uint64_t n)
+{
+    np_store_relaxed(figure, np_load_relaxed(figure) + n); /* relaxed: one writer */
+}
+
+void np_batch_figures(struct np_batch_figures *ret_figures)
+{
+    *ret_figures = (struct np_batch_figures){0};
+    uint32_t high = np_thread_high();
+    uint64_t sent = 0, taken;
+    for (uint32_t id = 1; id <= high; id++) {
+        const struct np_local *local = np_local_of((uint16_t)id);
+        if (local == NULL)
+            continue;
+        /* relaxed, all: figures of running threads */
+        for (unsigned kind = 0; kind < NP_MERGED_KINDS; kind++)
+            ret_figures->merged[kind] += np_load_relaxed(&local->merged[kind]);
+        sent += np_load_relaxed(&local->sent);
+    }
+    taken = ret_figures->merged[NP_MERGED_BY_OWNER] + ret_figures->merged[NP_MERGED_FOR_OWNER];
+    ret_figures->queued = sent > taken ? sent - taken : 0;
+}
+
 /* Pushes one batch to its owner, then looks at the owner's state. */
 static void send(struct np_batch *batch)
 {
     struct np_thread *owner = np_thread_at(batch->owner);
     struct np_local *target = np_local_of(batch->owner);
+    count(&np_tls.local->sent, batch->count);
     /* [MM-look-1] the push's exchange is sequentially consistent: before the state is read in
      * claim; pairs with the owner's look at its queue after it published BLOCKING */
     np_queue_push(&target->merges, &batch->node);
@@ -146,6 +171,7 @@ void np_batch_add(struct neap_header *header, enum np_manner manner)
     if ((prompt || np_thread_state_of(thread) == NP_DETACHED) && np_thread_claim(thread)) {
         /* an owner that is gone delays no death, and a sleeping one not that of a prompt object */
         bool dead = np_merge_one(header, owner);
+        count(&np_tls.local->merged[NP_MERGED_AT_ONCE], 1);
         np_thread_unclaim(thread);
         if (dead)
             np_death_by(header, manner);
@@ -183,6 +209,8 @@ void np_batch_drain(struct np_local *local)
         struct np_batch *batch = np_container_of(node, struct np_batch, node);
         node = np_queue_next(&taken);
         np_perturb(merge_taken);
+        bool own = local == np_tls.local;
+        count(&np_tls.local->merged[own ? NP_MERGED_BY_OWNER : NP_MERGED_FOR_OWNER], batch->count);
         for (uint32_t i = 0; i < batch->count; i++)
             if (!np_planted(drop_merge))
                 np_merge(batch->objects[i], local->id);

@@ -43,6 +43,13 @@ static inline bool np_batch_is_open(const struct np_local *local)
     return false;
 }
 
+/* Figures of all threads since they began: references given back, by who did it, and those in
+ * queues now. */
+struct np_batch_figures {
+    uint64_t merged[NP_MERGED_KINDS], queued;
+};
+void np_batch_figures(struct np_batch_figures *ret_figures);
+
 /* Gives the slot its spare batches, or takes them all back (shutdown). False: out of memory. */
 bool np_batch_provide(struct np_local *local);
 void np_batch_free_all(void);

@@ -471,6 +471,7 @@ static void after_fork_child(void)
 static __attribute__((constructor)) void prepare(void)
 {
     np_trace_hooks = np_tracer_hooks;
+    np_alloc_register();
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 

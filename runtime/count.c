@@ -141,8 +141,8 @@ void np_publish(struct neap_header *header)
 
 /* ---- releasing ---- */
 
-/* local is 0 and the object still ours. Nobody else can count it up unless shared says so. */
-static void release_last_local(struct neap_header *header, enum np_manner manner)
+/* Nobody else can count it up unless shared says so. */
+void np_release_last(struct neap_header *header, enum np_manner manner)
 {
     np_perturb(release_last);
     /* [MM-zero-1] acquire: what other threads did with their references is done before we destroy;
@@ -218,7 +218,7 @@ void np_release(struct neap_header *header, enum np_manner manner)
             uint32_t local = np_load_relaxed(&header->local) - 1; /* relaxed: ours */
             np_store_relaxed(&header->local, local);
             if (local == 0)
-                release_last_local(header, manner);
+                np_release_last(header, manner);
             return;
         }
         if (owner == NEAP_OWNER_IMMORTAL)
@@ -275,7 +275,7 @@ bool np_merge_one(struct neap_header *header, uint16_t owner)
             merged -= NP_SHARED_ONE; /* the queue's */
         merged = (merged & ~(uint32_t)NP_QUEUED) | NP_MERGED;
         /* [MM-merge-1] [MM-merge-2] acq_rel: after the uses of who queued it; else as in
-         * release_last_local */
+         * np_release_last */
     } while (!np_cas_acq_rel(&header->shared, &shared, merged));
     if (np_unlikely(np_shared_is_stuck(merged)))
         np_fetch_add_relaxed(&stuck_count, 1); /* relaxed: a gauge */
@@ -326,7 +326,7 @@ void neap_release_slow(const void *object)
 
 void neap_release_last(const void *object)
 {
-    release_last_local(neap_header_of(object), NP_LOUD);
+    np_release_last(neap_header_of(object), NP_LOUD);
 }
 
 void neap_object_retain(const void *object)

@@ -45,6 +45,8 @@ size_t np_stuck_count(void);
 
 void np_retain(struct neap_header *header);
 void np_release(struct neap_header *header, enum np_manner manner);
+/* The calling thread owns the object and has just counted local down to 0. */
+void np_release_last(struct neap_header *header, enum np_manner manner);
 
 /* Retains an object that may be dead or its block reused, without writing unless it is acquirable.
  * The caller found the pointer in a slot and reads the slot again afterwards. The first half is for

@@ -20,6 +20,7 @@
 #include "runtime/grace.h"
 #include "runtime/hold.h"
 #include "runtime/pending.h"
+#include "runtime/plan.h"
 #include "runtime/visit.h"
 #include "runtime/weak.h"
 #include "threads/thread.h"
@@ -214,6 +215,164 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
     return true;
 }
 
+/* ---- falling: most objects have a few references at fixed places and run no code ---- */
+
+/* Its death is nothing but its children's releases and its block's return. */
+static inline bool can_fall(const struct neap_header *header, const struct np_plan *plan)
+{
+    const uint8_t more = NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED;
+    return plan->simple && !plan->may_need_user && !plan->disposes && !(header->flags & more) &&
+           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
+}
+
+/* np_release for a dying parent's child. True: it was the last reference, and the child falls. */
+static bool drop_child(struct neap_header *header)
+{
+    if (np_owner_of(header) != np_tls.id) {
+        np_release(header, NP_LOUD);
+        return false;
+    }
+    uint32_t local = np_load_relaxed(&header->local) - 1; /* relaxed: ours */
+    np_store_relaxed(&header->local, local);
+    if (local != 0)
+        return false;
+    /* [MM-zero-1] acquire: as in np_release_last */
+    if (np_load_acquire(&header->shared) != 0) {
+        np_release_last(header, NP_LOUD);
+        return false;
+    }
+    if (header->flags & NP_FLAG_BARE) {
+        np_object_free_bare(header);
+        return false;
+    }
+    if (can_fall(header, np_plan_at(header->type)))
+        return true;
+    np_death(header); /* into its list */
+    return false;
+}
+
+enum { SIBLINGS = 32 };
+
+/* What falls next, in registers and on the stack; nothing of the program's runs meanwhile, nothing
+ * polls, so none of it can be asked for. */
+struct falling {
+    struct np_local *local;
+    struct np_heap *heap;
+    uint64_t alone; /* word 0, but for its gc byte, of this thread's object with one reference */
+    unsigned count;
+    bool asked; /* something else than a fall may have queued what comes first */
+    struct neap_header *siblings[SIBLINGS];
+};
+
+/* The only reference to an object just like its parent, of type `kind` >> 32: the common child. */
+static inline bool is_alike(const struct neap_header *header, uint64_t alone, uint64_t kind)
+{
+    const uint64_t gc_byte = (uint64_t)0xFF << 48;
+    /* relaxed: only our own id decides, and then nobody else writes it. [MM-zero-1] acquire: as in
+     * np_release_last; shared is 0 and the type the same */
+    return (np_load_relaxed((const np_word *)header) & ~gc_byte) == alone &&
+           np_load_acquire((const np_word *)header + 1) == kind;
+}
+
+static inline void keep_sibling(struct falling *falling, struct neap_header *header)
+{
+    if (np_likely(falling->count < SIBLINGS))
+        falling->siblings[falling->count++] = header;
+    else
+        push(&falling->local->dying[NP_DYING_PLAIN], header);
+}
+
+/* Releases the children; one that falls is returned, the others become siblings. */
+static inline struct neap_header *drop_children(struct falling *falling, struct neap_header *header,
+                                                const struct np_plan *plan)
+{
+    struct neap_header *next = NULL;
+    uint64_t kind = (uint64_t)header->type << 32;
+    unsigned count = plan->count;
+    for (unsigned i = 0; i < count; i++) {
+        /* relaxed: the parent is ours alone */
+        void *child = np_load_relaxed((void **)(void *)((char *)header + plan->offset[i]));
+        if (child == NULL)
+            continue;
+        if (!is_alike(neap_header_of(child), falling->alone, kind)) {
+            falling->asked = true;
+            if (!drop_child(neap_header_of(child)))
+                continue;
+        }
+        if (next != NULL)
+            keep_sibling(falling, next);
+        next = neap_header_of(child);
+    }
+    return next;
+}
+
+/* free_small, without its calls. */
+static inline void free_fallen(struct np_heap *heap, struct neap_header *header)
+{
+    const struct np_pool *pool = np_pool_of(header);
+    /* relaxed: our id only if the pool is ours, generations and all */
+    if ((np_load_relaxed(&header->gc) & NP_GC_GENERATION) &&
+        (np_hold_wanted() ||
+         !(np_load_relaxed(&pool->owner) == heap->id && (pool->generations & 1)))) {
+        free_small(header);
+        return;
+    }
+    np_store_relaxed(&header->type, 0);
+    np_heap_give(heap, header);
+}
+
+/* Someone runs the program's code when it dies and comes first. */
+static bool has_user_lists(const struct np_local *local)
+{
+    return local->dying[NP_DYING_PROMPT] != NULL || local->dying[NP_DYING_USER] != NULL;
+}
+
+/* The next one when the last had no child that falls, or NULL: that is for others to find out. */
+static inline struct neap_header *next_to_fall(struct falling *falling)
+{
+    if (falling->count > 0)
+        return falling->siblings[--falling->count];
+    struct neap_header *next = falling->local->dying[NP_DYING_PLAIN];
+    if (next == NULL || !can_fall(next, np_plan_at(next->type)))
+        return NULL;
+    return pop(&falling->local->dying[NP_DYING_PLAIN]);
+}
+
+/* np_tls.dying is not 0, *budget neither. The object, one of its children, one of that one's, and
+ * so on; their siblings wait and follow. What is left when the budget ends, or when something must
+ * come first, goes to the list of plain objects. */
+static void fall(struct np_local *local, struct neap_header *header, uint64_t *budget)
+{
+    struct falling falling;
+    uint64_t left = *budget;
+    uint32_t type = 0;
+    const struct np_plan *plan = NULL;
+    falling.local = local;
+    falling.heap = np_tls.heap;
+    falling.alone = 1 | (uint64_t)np_tls.id << 32;
+    falling.count = 0;
+    falling.asked = false;
+    while (header != NULL) {
+        if (np_unlikely(header->type != type)) {
+            type = header->type;
+            plan = np_plan_at(type);
+        }
+        struct neap_header *next = drop_children(&falling, header, plan);
+        free_fallen(falling.heap, header);
+        if (np_unlikely(--left == 0 || (falling.asked && has_user_lists(local)))) {
+            if (next != NULL)
+                keep_sibling(&falling, next);
+            break;
+        }
+        header = next != NULL ? next : next_to_fall(&falling);
+    }
+    for (unsigned i = 0; i < falling.count; i++)
+        push(&local->dying[NP_DYING_PLAIN], falling.siblings[i]);
+    *budget = left;
+}
+
+/* ---- the lists ---- */
+
 static struct neap_header *next_of(struct np_local *local, bool plain_only, bool prompt_only)
 {
     if (!plain_only && local->dying[NP_DYING_PROMPT] != NULL)
@@ -226,8 +385,6 @@ static struct neap_header *next_of(struct np_local *local, bool plain_only, bool
         return pop(&local->dying[NP_DYING_PLAIN]);
     return NULL;
 }
-
-/* ---- the lists ---- */
 
 /* A budget as callers and options give it: 0 is all. */
 static uint64_t all_if_0(uint64_t budget)
@@ -261,6 +418,10 @@ static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
         struct neap_header *header = next_of(local, plain_only, *budget == 0);
         if (header == NULL)
             break;
+        if (*budget > 0 && can_fall(header, np_plan_at(header->type))) {
+            fall(local, header, budget);
+            continue;
+        }
         if (*budget > 0)
             --*budget;
         destroy(local, header, budget);
@@ -310,6 +471,17 @@ void np_death_leave_user(struct np_local *local)
         np_pending_push_object(pop(&local->dying[NP_DYING_USER]));
 }
 
+/* The outermost death of an object that falls, and of those that follow it. */
+static void fall_here(struct np_local *local, struct neap_header *header)
+{
+    uint64_t budget = all_if_0(np_options.release_budget);
+    np_tls.dying++;
+    fall(local, header, &budget);
+    np_tls.dying--;
+    if (np_unlikely(!np_death_is_empty(local)))
+        drain(local, &budget, false);
+}
+
 /* The outermost death of an object that runs no code: destroyed in place, its children after it. */
 static void destroy_here(struct np_local *local, struct neap_header *header)
 {
@@ -328,10 +500,15 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
 void np_death(struct neap_header *header)
 {
     np_perturb(death);
+    struct np_local *local = np_tls.local;
+    if (np_likely(np_tls.dying == 0 && can_fall(header, np_plan_at(header->type)) &&
+                  np_death_is_empty(local))) {
+        fall_here(local, header);
+        return;
+    }
     const struct neap_type *type = np_type_at(header->type);
     uint32_t shared =
         np_load_relaxed(&header->shared); /* relaxed: nobody else changes it any more */
-    struct np_local *local = np_tls.local;
     if (np_unlikely(type->flags & NEAP_PEEKABLE) && np_grace_wanted(header, type)) {
         np_grace_add(header);
         return;

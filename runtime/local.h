@@ -22,6 +22,10 @@ struct np_batch {
     struct neap_header *objects[NP_BATCH_OBJECTS];
 };
 
+/* Who gives a queued reference back: the owner; another thread for an owner that sleeps; another
+ * thread at once, for one that is gone or an object that may not wait. */
+enum np_merged { NP_MERGED_BY_OWNER, NP_MERGED_FOR_OWNER, NP_MERGED_AT_ONCE, NP_MERGED_KINDS };
+
 /* Where a dead object waits for destruction. */
 enum np_dying { NP_DYING_PLAIN, NP_DYING_USER, NP_DYING_PROMPT, NP_DYING_LISTS };
 
@@ -47,11 +51,13 @@ struct np_local {
     struct np_batch *spare;                 /* (o) empty batches */
     uint32_t spare_count;                   /* (o) */
     uint16_t id;                            /* (c) the slot */
-    bool contended_held;            /* (o) a reference to `contended` is held, to be deferred */
-    uint32_t contended_count;       /* (o) swaps lost in a row on it */
-    struct neap_header *contended;  /* (o) the object of the last lost swap; see contend.h */
-    struct np_grace grace;          /* (o) */
-    struct np_retire_lists retired; /* (o) */
+    bool contended_held;              /* (o) a reference to `contended` is held, to be deferred */
+    uint32_t contended_count;         /* (o) swaps lost in a row on it */
+    struct neap_header *contended;    /* (o) the object of the last lost swap; see contend.h */
+    struct np_grace grace;            /* (o) */
+    struct np_retire_lists retired;   /* (o) */
+    uint64_t merged[NP_MERGED_KINDS]; /* (o>) figures: by the thread that did it */
+    uint64_t sent;                    /* (o>) a figure: references put into queues */
     int64_t *cells; /* (o>, s) deferred counts, by index: NP_DEFERRED_MOST, in reserved memory */
     struct np_queue merges __attribute__((aligned(NP_CACHE_LINE))); /* (x) batches from others */
 };

@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/fault.h"
 #include "runtime/fork.h"
+#include "runtime/plan.h"
 
 enum { CHUNK_ENTRIES = 1 << NP_TYPE_CHUNK_LOG2, INDEX_LIMIT = NP_TYPE_CHUNKS * CHUNK_ENTRIES };
 
@@ -119,6 +120,7 @@ uint32_t np_type_register(const struct neap_type *type)
     pthread_mutex_lock(&lock);
     /* the descriptor's last fields are the runtime's: NEAP_DEFINE_TYPE's object is not const */
     uint32_t index = register_locked((struct neap_type *)(uintptr_t)type);
+    np_plan_update(); /* under the lock, which a fork takes: never half done in a child */
     pthread_mutex_unlock(&lock);
     return index;
 }

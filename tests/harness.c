@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <neap/neap.h>
 
@@ -100,12 +101,46 @@ static void *start_together(void *arg)
     return NULL;
 }
 
-void harness_await(const int *counter, int wanted)
+bool harness_is_alone(void)
 {
-    for (int i = 0; i < 100000 && __atomic_load_n(counter, __ATOMIC_RELAXED) != wanted; i++) {
+    uint64_t thresholds[3];
+    neap_gc_get_threshold(thresholds);
+    return !harness.running && thresholds[0] > 1;
+}
+
+static int64_t now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+bool harness_await_that(bool (*holds)(void *arg), void *arg)
+{
+    enum { LIMIT_S = 60 };
+    for (int64_t end = now_s() + LIMIT_S; !holds(arg);) {
+        if (now_s() > end)
+            return false;
         NEAP_BLOCKED(sched_yield());
         neap_safepoint();
     }
+    return true;
+}
+
+struct awaited {
+    const int *counter;
+    int wanted;
+};
+
+static bool has_come(void *arg)
+{
+    const struct awaited *awaited = arg;
+    return __atomic_load_n(awaited->counter, __ATOMIC_RELAXED) == awaited->wanted;
+}
+
+void harness_await(const int *counter, int wanted)
+{
+    (void)harness_await_that(has_come, &(struct awaited){counter, wanted});
 }
 
 void harness_run(unsigned count, void (*run)(void *arg, unsigned index), void *arg)

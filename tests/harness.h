@@ -20,8 +20,23 @@
 #ifndef NP_TESTS_HARNESS_H
 #define NP_TESTS_HARNESS_H
 
+#include <stdbool.h>
+
 #include "tests/random.h"
 #include "tests/tap.h"
+
+/* 1: built with ThreadSanitizer, ten times slower and more beside other load: for the sizes of a
+ * test. */
+#if defined(__SANITIZE_THREAD__)
+#    define HARNESS_SLOW 1
+#elif defined(__has_feature)
+#    if __has_feature(thread_sanitizer)
+#        define HARNESS_SLOW 1
+#    endif
+#endif
+#ifndef HARNESS_SLOW
+#    define HARNESS_SLOW 0
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,9 +49,15 @@ void harness_begin(void);
  * counts disposals. */
 void harness_calm(void);
 
+/* Only the test collects, once it has called neap_gc_disable: it may ask how much each collection
+ * finds. Otherwise another one may have been first. */
+bool harness_is_alone(void);
+
 /* Polls until the counter is what it should be, or for very long: where a storm's collection, on
  * another thread, may have been first to find what was dropped. */
 void harness_await(const int *counter, int wanted);
+/* The same for any condition; did it come true? */
+bool harness_await_that(bool (*holds)(void *arg), void *arg);
 
 /* Ends the storm and the runtime; one point: nothing is alive (the leak report as remark if
  * something is). Returns done(). */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The public headers as data: per header its opening comment and its items, in order: functions,
-macros, types, each with its comment. tools/make-man and tools/make-html print them."""
+macros, types, each with its comment. A macro without a comment that gives a function its types, as
+neap_get does for neap_slot_get, has the function's; an enum needs none: its members have theirs.
+tools/make-man and tools/make-html print them."""
 import re
 
 import tree
@@ -10,8 +12,12 @@ ITEM = re.compile(
     COMMENT + r"(?P<text>"
     r"(?:extern )?NEAP_PUBLIC\b[^;{]*;"                                   # a function
     r"|#[ ]*define (?:NEAP_[A-Z_0-9]*[A-Z0-9]|neap_\w*[a-z0-9])\b(?:[^\n]*\\\n)*[^\n]*"  # a macro
+    r"|static inline\b[^;{]*(?=\{)"                                       # a function, inline
     r"|(?:struct|enum|typedef)\b[^;{]*(?:\{[^}]*\}[^;]*)?;"               # a type
     r")", re.S)
+BARE_ENUM = re.compile(r"^(?P<text>enum \w+ \{[^}]*\};)", re.M)
+BARE_MACRO = re.compile(r"^# *define (?P<call>(?P<name>neap_\w*[a-z0-9])\([^)]*\))"
+                        r"(?P<body>(?:[^\n]*\\\n)*[^\n]*)", re.M)
 CONTRACT = re.compile(r"^refs: .*\| fails: ", re.S)
 
 
@@ -52,7 +58,7 @@ def name_in(text):
     if text.startswith("#"):
         return "macro", re.match(r"#\s*define (\w+)", text).group(1)
     plain = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", text)
-    if "NEAP_PUBLIC" in plain:
+    if "NEAP_PUBLIC" in plain or plain.startswith("static inline"):
         match = re.search(r"(\w+)\s*\(", plain)
         return ("function", match.group(1)) if match else ("variable", None)
     match = re.match(r"(?:struct|enum) (\w+)", plain) or re.search(r"\b(\w+)\s*\(", plain)
@@ -64,7 +70,8 @@ def declaration_of(kind, text):
         return re.match(r"#\s*define (\w+(?:\([^)]*\))?)", text).group(1)
     if kind == "type":
         return text
-    return " ".join(re.sub(r"\b(?:extern |NEAP_PUBLIC |NEAP_NODISCARD )", "", text).split())
+    words = r"\b(?:extern |NEAP_PUBLIC |NEAP_NODISCARD |static inline )"
+    return " ".join(re.sub(words, "", text).split()).rstrip(";") + ";"
 
 
 def items_of(text):
@@ -80,8 +87,36 @@ def items_of(text):
             if at is not None:
                 contract = " ".join(last[at:])
                 paragraphs[-1] = (False, last[:at])
-        yield Item(kind, name, declaration_of(kind, match["text"]),
-                   [p for p in paragraphs if p[1]], contract)
+        if match["text"].startswith("static inline") and not contract:
+            continue  # a part of a macro
+        yield match.start(), Item(kind, name, declaration_of(kind, match["text"]),
+                                  [p for p in paragraphs if p[1]], contract)
+
+
+def aliased(name, body, functions):
+    """The function that a macro is the typed face of."""
+    for full in [name.replace("neap_", "neap_object_", 1), name.replace("neap_", "neap_slot_", 1),
+                 name + "_at", name + "_sized"] + re.findall(r"\bneap_\w+", body):
+        for found in (full, full.removesuffix("_at")):
+            if found in functions:
+                return functions[found]
+    return None
+
+
+def bare_items_of(text, items):
+    """What has no comment of its own."""
+    documented = {item.name for _, item in items}
+    functions = {item.name: item for _, item in items if item.kind == "function"}
+    for match in BARE_ENUM.finditer(text):
+        name = name_in(match["text"])[1]
+        if name not in documented and not name.endswith("_"):
+            yield match.start(), Item("type", name, match["text"], [], "")
+    for match in BARE_MACRO.finditer(text):
+        function = aliased(match["name"], match["body"], functions)
+        if match["name"] not in documented and function is not None:
+            documented.add(match["name"])
+            yield match.start(), Item("macro", match["name"], match["call"],
+                                      function.paragraphs, function.contract)
 
 
 def header(path):
@@ -91,7 +126,9 @@ def header(path):
     words = " ".join(paragraphs[0][1])
     brief = re.match(r"(.*?)\.(?:\s|$)", words)
     body = text[len(opening):]
-    items = list(items_of(body))
+    placed = list(items_of(body))
+    placed += bare_items_of(body, placed)
+    items = [item for _, item in sorted(placed, key=lambda pair: pair[0])]
     names = {item.name for item in items}
     names.update(re.findall(r"^# *define (neap_\w*[a-z0-9])\(", body, re.M))
     plain = re.sub(r"/\*.*?\*/", "", body, flags=re.S)

@@ -31,6 +31,7 @@
 #include <neap/stats.h>
 #include <neap/trace.h>
 #include <neap/profile.h>
+#include <neap/line_profile.h>
 #include <neap/stops.h>
 
 #endif

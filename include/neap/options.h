@@ -93,6 +93,9 @@
       "the environment variable NEAP_RECORD names, else the current one (neap record)") \
     X(record_bytes, 524288, 0, UINT64_MAX, \
       "record: mean distance of sampled allocations in bytes; 0: every allocation") \
+    X(profile, 0, 0, 1, \
+      "1: every allocation is traced, and the last neap_shutdown (or exit) prints a table of " \
+      "memory by line for each function marked NEAP_PROFILE on standard error") \
     X(huge_pages, 0, 0, 1, \
       "1: asks for transparent huge pages under small blocks: fewer misses of the TLB, memory in " \
       "steps of 2 MiB") \

@@ -9,7 +9,9 @@
  *     neap_collapsed_write("profile.txt");              speedscope, flame graphs
  *
  * Not for telling what is alive from inside the program: <neap/gc.h> has walkers, <neap/trace.h>
- * statistics. No file says what objects contain.
+ * statistics. No file says what objects contain. A file is there in full or not at all: until it is
+ * complete, and if it cannot be completed, what had the name before stays (a timeline's grows under
+ * its name, and is removed then).
  */
 #ifndef NEAP_PROFILE_H
 #define NEAP_PROFILE_H

@@ -53,7 +53,7 @@ static void run(uint32_t cycle, uint32_t extra_bytes, uint32_t live)
     struct node **held = calloc(live + 1, sizeof *held);
     for (uint32_t i = 0; i < live; i++)
         held[i] = make_node(0);
-    uint64_t most = 0, nodes = extra_bytes > 0 ? 300000 : 1200000;
+    uint64_t most = 0, nodes = (extra_bytes > 0 ? 300000 : 1200000) >> (2 * HARNESS_SLOW);
     for (uint64_t made = 0; made < nodes; made += cycle) {
         make_cycle(cycle, extra_bytes);
         neap_safepoint();

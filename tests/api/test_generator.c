@@ -14,7 +14,7 @@ static int alive, peak;
 static void number_dispose(void *self)
 {
     (void)self;
-    alive--;
+    __atomic_fetch_sub(&alive, 1, __ATOMIC_RELAXED);
 }
 NEAP_DEFINE_TYPE(number, (), .dispose = number_dispose);
 
@@ -22,8 +22,8 @@ static struct number *number_of(int value)
 {
     struct number *number = neap_new(number);
     number->value = value;
-    alive++;
-    peak = alive > peak ? alive : peak;
+    int now = __atomic_add_fetch(&alive, 1, __ATOMIC_RELAXED);
+    peak = now > peak ? now : peak;
     return number;
 }
 
@@ -36,7 +36,12 @@ static int next_value(void *generator)
     return value;
 }
 
-static int cleaned;
+static int cleaned; /* written by who collects, too */
+
+static void clean(int points)
+{
+    __atomic_fetch_add(&cleaned, points, __ATOMIC_RELAXED);
+}
 
 struct range {
     struct neap_generator generator;
@@ -51,7 +56,7 @@ NEAP_GENERATOR(range, (held))
             NEAP_FINISH();
         NEAP_YIELD(number_of(self->next));
     }
-    NEAP_END(cleaned++);
+    NEAP_END(clean(1));
 }
 
 struct squares {
@@ -65,7 +70,7 @@ NEAP_GENERATOR(squares, (source, number))
     while (neap_give(&self->number, neap_next(self->source)), self->number != NULL)
         NEAP_YIELD(number_of((int)((unsigned)self->number->value *
                                    (unsigned)self->number->value))); /* never -1, modulo 2^32 */
-    NEAP_END(cleaned += 10);
+    NEAP_END(clean(10));
 }
 
 struct twice {
@@ -135,8 +140,11 @@ static void endings(void)
     (void)next_value(numbers);
     neap_set((struct range **)&numbers->held, numbers);
     neap_release(numbers);
-    is_int(neap_collect(2), 1, "a generator that holds itself is found");
-    is_int(cleaned, 3, "and cleans up");
+    ptrdiff_t found = neap_collect(2);
+    ok(harness_is_alone() ? found == 1 : found == 0 || found == 1,
+       "a generator that holds itself is found");
+    harness_await(&cleaned, 3);
+    is_int(__atomic_load_n(&cleaned, __ATOMIC_RELAXED), 3, "and cleans up");
 }
 
 static void chains(void)

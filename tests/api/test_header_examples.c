@@ -146,6 +146,35 @@ static void profile_example(void)
         bail("the folder stays");
 }
 
+/* ---- <neap/line_profile.h> ---- */
+
+static struct route *pick(int count)
+{
+    struct route *best = neap_new(route);
+    best->hops = count;
+    return best;
+}
+
+static void load(int count)
+{
+    NEAP_PROFILE;
+    struct route *best = pick(count);
+    neap_release(best);
+}
+
+static void line_profile_example(void)
+{
+    char text[4096] = "";
+    neap_trace_start(1, 0);
+    load(3);
+    FILE *out = fmemopen(text, sizeof text, "w");
+    is_int(out != NULL ? neap_profile_print(out) : NEAP_EIO, NEAP_OK, "line_profile.h: a table");
+    if (out != NULL)
+        fclose(out);
+    ok(strstr(text, "Function: load\n") != NULL, "line_profile.h: of the marked function");
+    neap_trace_stop();
+}
+
 /* ---- <neap/list.h> ---- */
 
 static void list_example(void)
@@ -489,6 +518,7 @@ static int runtime_example(void)
     list_example();
     trace_example();
     profile_example();
+    line_profile_example();
     pressure_example();
     discipline_example();
     run_thread_example();

@@ -13,7 +13,7 @@ static int disposed;
 static void item_dispose(void *self)
 {
     (void)self;
-    disposed++;
+    __atomic_fetch_add(&disposed, 1, __ATOMIC_RELAXED);
 }
 NEAP_DEFINE_TYPE(item, (), .dispose = item_dispose);
 
@@ -58,6 +58,13 @@ static void elements(void)
     is_int(disposed, COUNT + 1, "the list releases what is left");
 }
 
+static bool alone; /* nobody else collects */
+
+static bool is_the_only_one(void *item)
+{
+    return neap_refcount(item) == 1;
+}
+
 static void cycles(void)
 {
     disposed = 0;
@@ -70,7 +77,9 @@ static void cycles(void)
     is_int(neap_collect(2), 0, "two lists that are held");
     neap_release(inner);
     neap_release(outer);
-    is_int(neap_collect(2), 2, "two lists that hold each other");
+    ptrdiff_t found = neap_collect(2);
+    ok(alone ? found == 2 : found >= 0 && found <= 2, "two lists that hold each other");
+    (void)harness_await_that(is_the_only_one, item);
     is_int(neap_refcount(item), 1, "release their elements");
     neap_release(item);
     is_int(disposed, 1, "which die with the last reference");
@@ -210,7 +219,9 @@ int main(void)
 {
     plan_lazy();
     harness_begin();
-    neap_gc_disable();
+    alone = harness_is_alone();
+    if (alone)
+        neap_gc_disable();
     elements();
     cycles();
     middle();

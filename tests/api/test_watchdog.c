@@ -3,7 +3,7 @@
  * Option safepoint_warn_ms: a thread that neither polls nor blocks is named on standard error, with
  * the file and line of its last poll and what is wrong with it; without the option nothing is
  * printed. A late thread is let go when its line has been read, so nothing here waits for a clock.
- */
+ * Beyond option deferred_limit whoever keeps dead objects from being freed is named as well. */
 #include <neap/neap.h>
 
 #include <pthread.h>
@@ -19,6 +19,16 @@
 static atomic_bool ready, finish;
 static int poll_line, gate[2], errors[2], saved;
 static sem_t lock;
+
+struct leaflet {
+    uint64_t number;
+};
+NEAP_DEFINE_TYPE(leaflet, (), .flags = NEAP_PEEKABLE);
+
+struct board {
+    struct leaflet *leaflet;
+};
+NEAP_DEFINE_TYPE(board, (NEAP_ATOMIC(leaflet)));
 
 /* ---- ways to be late ---- */
 
@@ -110,11 +120,12 @@ static void *read_errors(void *unused)
     return unused;
 }
 
-static void start(uint64_t warn_ms, bool backtrace)
+static void start(uint64_t warn_ms, bool backtrace, uint64_t deferred_limit)
 {
     struct neap_options options = NEAP_OPTIONS_INIT;
     options.safepoint_warn_ms = warn_ms;
     options.safepoint_backtrace = backtrace;
+    options.deferred_limit = deferred_limit;
     options.helper = 0;
     atomic_store(&ready, false);
     atomic_store(&finish, false);
@@ -148,13 +159,43 @@ static void end(pthread_t reader)
 static void catch_output(const struct way *way, void *(*run)(void *), bool backtrace)
 {
     pthread_t late, reader;
-    start(20, backtrace);
+    start(20, backtrace, 0);
     if (neap_thread_create(&late, "forgetful", run, (void *)(uintptr_t)way) != NEAP_OK ||
         pthread_create(&reader, NULL, read_errors, NULL) != 0)
         bail("no thread");
     while (!atomic_load(&ready))
         (void)NEAP_BLOCKED(usleep(100));
     neap_collect(0);
+    neap_thread_join(late, NULL);
+    end(reader);
+}
+
+/* What is printed of a thread that never is quiescent while others drop what it may be reading. */
+enum { LEAFLETS = 1000 };
+static void catch_laggard(const struct way *way, uint64_t limit)
+{
+    pthread_t late, reader;
+    start(1, false, limit);
+    if (neap_thread_create(&late, "reading", poll_once, (void *)(uintptr_t)way) != NEAP_OK ||
+        pthread_create(&reader, NULL, read_errors, NULL) != 0)
+        bail("no thread");
+    while (!atomic_load(&ready))
+        (void)NEAP_BLOCKED(usleep(100));
+    struct board *board = neap_new(board);
+    for (int i = 0; i < LEAFLETS; i++) {
+        struct leaflet *leaflet = neap_new(leaflet);
+        neap_store(&board->leaflet, leaflet);
+        neap_release(leaflet);
+        neap_safepoint();
+    }
+    struct neap_stats stats;
+    neap_stats_get(&stats);
+    if (limit > LEAFLETS * 64) { /* else the line lets it go */
+        ok(stats.waiting_bytes >= (LEAFLETS - 1) * sizeof(struct leaflet),
+           "what a reader may hold waits");
+        let_go();
+    }
+    neap_release(board);
     neap_thread_join(late, NULL);
     end(reader);
 }
@@ -192,7 +233,13 @@ int main(void)
     ok(back != NULL && strstr(back, "test_watchdog") != NULL,
        "the thread prints its stack when it is back, with safepoint_backtrace");
     diag("%s", text);
-    start(0, false);
+    catch_laggard(&ways[0], 8192);
+    ok(has("thread \"reading\" (") && has("bytes of dead peekable objects wait for it"),
+       "beyond deferred_limit the thread they wait for is named");
+    diag("%s", text);
+    catch_laggard(&ways[0], 1 << 20);
+    ok(!has("wait for it"), "below it is not");
+    start(0, false, 0);
     pthread_t thread;
     if (neap_thread_create(&thread, "busy", be_busy, NULL) != NEAP_OK)
         bail("no thread");

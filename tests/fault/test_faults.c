@@ -87,7 +87,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 struct link {
     struct link *next, *other, *shared;
 };
-static atomic_long disposed, made;
+static atomic_long disposed, made, watches;
 static void link_dispose(void *self)
 {
     (void)self;
@@ -158,6 +158,22 @@ static void *work_beside(void *arg)
     return NULL;
 }
 
+/* The program under the eyes of tracemalloc and of the timeline, as far as these could begin. */
+static void watched(void)
+{
+    bool traced = neap_trace_start(2, 0) == NEAP_OK;
+    bool timed = neap_timeline_start("/dev/null") == NEAP_OK;
+    atomic_fetch_add(&watches, traced + timed);
+    work();
+    struct neap_snapshot *snapshot = neap_trace_snapshot();
+    if (snapshot != NULL && !traced)
+        bail("a snapshot of what was not traced");
+    neap_snapshot_free(snapshot);
+    if (timed && neap_timeline_stop() != NEAP_OK)
+        bail("neap_timeline_stop");
+    neap_trace_stop();
+}
+
 /* Objects alive at the end, SIZE_MAX if it could not even begin for another reason than memory. */
 static size_t run(uint64_t hard_limit)
 {
@@ -167,13 +183,14 @@ static size_t run(uint64_t hard_limit)
     options.threshold_young = 100;
     atomic_store(&disposed, 0);
     atomic_store(&made, 0);
+    atomic_store(&watches, 0);
     int status = neap_init(&options);
     if (status != NEAP_OK)
         return status == NEAP_ENOMEM ? 0 : SIZE_MAX;
     board = new_link();
     pthread_t thread;
     bool beside = neap_thread_create(&thread, "beside", work_beside, NULL) == NEAP_OK;
-    work();
+    watched();
     if (beside && neap_thread_join(thread, NULL) != NEAP_OK)
         bail("neap_thread_join");
     neap_release(board);
@@ -193,7 +210,7 @@ static size_t run(uint64_t hard_limit)
 static void refuse_each(atomic_long *left, bool all_after, const char *what)
 {
     size_t alive = 0;
-    long nth = 0, refusals = 0, lost = 0;
+    long nth = 0, refusals = 0, lost = 0, unwatched = 0;
     do {
         atomic_store(&refused, 0);
         atomic_store(&refuse_all, all_after);
@@ -202,12 +219,14 @@ static void refuse_each(atomic_long *left, bool all_after, const char *what)
         atomic_store(left, -1);
         atomic_store(&refuse_all, false);
         refusals += atomic_load(&refused);
+        unwatched += atomic_load(&watches) < 2;
         lost = atomic_load(&made) - atomic_load(&disposed);
     } while (alive == 0 && lost == 0 && atomic_load(&refused) > 0 && nth < MOST_RUNS);
     is_int((long long)alive, 0, "%s%s: nothing is alive at the end of run %ld", what,
            all_after ? ", and all that follow" : "", nth);
     is_int(lost, 0, "and all that was made was disposed of");
-    ok(refusals > 0, "%ld refusals in %ld runs", refusals, nth);
+    ok(refusals > 0 && unwatched > 0, "%ld refusals in %ld runs, %ld of them without a trace",
+       refusals, nth, unwatched);
     is_int((long long)run(0), 0, "afterwards the library works");
 }
 
@@ -227,6 +246,7 @@ int main(void)
     is_int((long long)run(0), 0, "refused nothing, the program ends with nothing alive");
     ok(atomic_load(&made) >= (long)2 * ROUNDS * LINKS, "and made all it wanted: %ld",
        atomic_load(&made));
+    is_int(atomic_load(&watches), 2, "traced and timed");
     refuse_each(&threads_left, false, "a thread is refused");
     refuse_each(&threads_left, true, "a thread is refused");
     refuse_each(&maps_left, false, "a mapping is refused");

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The shared library exports what the public headers declare, and nothing else: no internal name,
-no name of a library linked into it, no declared function left undefined."""
+no name of a library linked into it, no declared function left undefined. What runs while the world
+is stopped calls nothing that allocates, prints or takes a lock of the program's."""
+import glob
 import os
 import re
 
@@ -42,4 +44,15 @@ ok(not exported - declared, "every exported name is declared", sorted(exported -
 status, output = run(["readelf", "-d", os.path.join(BUILD, "libneap.so")])
 ok("libneap.so.0" in output, "the SONAME carries the version of the interface", output)
 ok("TEXTREL" not in output, "no relocations in code", output)
+
+# The parts of a stop: with a thread stopped inside malloc or stdio either would wait for ever.
+STOPPED = ("confined", "count", "garbage", "known", "phases", "scan", "side", "trace", "universe")
+HARMLESS = re.compile(r"np_|neap_|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|mem(set|cpy|move|cmp)$|__(asan|tsan|ubsan)_")
+for part in STOPPED:
+    objects = glob.glob(os.path.join(BUILD, "libneap.so.*.p", f"collector_{part}.c.o"))
+    status, output = run(["nm", "-u", *objects])
+    names = [line.split()[-1] for line in output.splitlines() if line.strip()]
+    ok(status == 0 and len(objects) == 1 and names, f"nm reads the object of collector/{part}.c", output)
+    strangers = [name for name in names if not HARMLESS.match(name)]
+    ok(not strangers, "it calls nothing of the system's", strangers)
 done()

@@ -9,11 +9,12 @@ door = os.path.join(SOURCE, "run")
 status, usage = run([door])
 ok(status == 0, "no argument: status 0")
 for command in ("demo", "test", "bench", "check", "stress", "fuzz", "models", "soak", "coverage",
-                "docs"):
+                "docs", "package", "fresh"):
     ok(f"\n  {command}" in usage, f"lists {command}", usage)
-ok("\n  package" not in usage, "lists nothing that is not there", usage)
+ok("\n  publish" not in usage, "lists nothing that is not there", usage)
 ok(run([door, "help"]) == (0, usage), "help says the same")
-for wrong in (["brew"], ["test", "--with=luck"], ["test", "--fast"], ["check", "it"]):
+for wrong in (["brew"], ["test", "--with=luck"], ["test", "--fast"], ["check", "it"],
+              ["package", "--stale"]):
     status, output = run([door] + wrong)
     ok(status == 2 and "run: " in output, f"{' '.join(wrong)}: status 2 and a reason",
        f"{status}\n{output}")

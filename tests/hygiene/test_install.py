@@ -127,7 +127,7 @@ else:
     for name in ("program.c", "program.cc", "type.c"):
         shutil.copy(os.path.join(CONSUMERS, name), project)
     prefix = os.path.dirname(os.path.dirname(found["neap"]))
-    configure = ["cmake", "-S", project, "-DCMAKE_BUILD_TYPE=Debug",
+    configure = ["cmake", "-G", "Ninja", "-S", project, "-DCMAKE_BUILD_TYPE=Debug",
                  f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_COMPILER={CC[-1]}",
                  f"-DCMAKE_CXX_COMPILER={CXX[-1]}",
                  f"-Dneap_DIR={os.path.dirname(found['neapConfig.cmake'])}"]

@@ -271,11 +271,40 @@ static int report_leaks(const char *file)
 }
 
 /* Something of everything: collections, threads, a limit. */
+enum { PASSED = 5, LEFT = 10 };
+static struct leaf *passed[PASSED], *left[LEFT];
+
+/* Releases what main made, and leaves what main is to release. */
+static void *exchange(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < PASSED; i++)
+        neap_release(passed[i]);
+    for (int i = 0; i < LEFT; i++)
+        left[i] = neap_new(leaf);
+    return NULL;
+}
+
+static void make_merges(void)
+{
+    pthread_t thread;
+    for (int i = 0; i < PASSED; i++)
+        passed[i] = neap_new(leaf);
+    check(neap_thread_create(&thread, "exchange", exchange, NULL), "neap_thread_create");
+    check(neap_thread_join(thread, NULL), "neap_thread_join");
+    neap_safepoint();
+    for (int i = 0; i < LEFT; i++)
+        neap_release(left[i]);
+}
+
 static void write_metrics(const char *file)
 {
     char other[4096];
     struct node *head = NULL;
     planted_caller(&head, 1000);
+    make_merges();
+    if (neap_alloc(SIZE_MAX / 4) != NULL || neap_calloc(SIZE_MAX / 8, 1) != NULL)
+        fail("no end of memory");
     neap_collect(2);
     snprintf(other, sizeof other, "%s.open", file);
     FILE *prometheus = fopen(file, "w"), *open_metrics = fopen(other, "w");

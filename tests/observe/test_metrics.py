@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """promtool passes the metrics; both formats say the same; histograms add up."""
+import os
 import re
 import subprocess
 
@@ -29,11 +30,24 @@ ok(len(phases) == 3 * 13 and phases['neap_gc_phase_seconds_total{generation="2",
    "the time of collections by phase", phases)
 ok("neap_gc_confined_collections_total" in seen, "confined collections")
 ok(seen['neap_threads{state="running"}'] >= 1, "a thread is running")
+ok(seen['neap_merges_total{kind="by_owner"}'] + seen['neap_merges_total{kind="for_owner"}'] == 5,
+   "what another thread released was given back by the owner or for it", seen)
+ok(seen['neap_merges_total{kind="at_once"}'] == 10 and seen["neap_merge_queue_objects"] == 0,
+   "what an exited thread owned at once, and nothing waits", seen)
+ok(seen['neap_oom_total{kind="system"}'] == 2 and seen['neap_oom_total{kind="limit"}'] == 0,
+   "two allocations had no memory", seen)
+planted("metrics", "limited.txt", env={**os.environ, "NEAP_OPTIONS": "heap_hard_limit=64m"})
+limited = samples(open(path("limited.txt"), encoding="utf-8").read())
+ok(limited['neap_oom_total{kind="limit"}'] == 2 and limited['neap_oom_total{kind="system"}'] == 0,
+   "below a limit it is the limit that refused them", limited)
 for name in ("neap_gc_stopped_seconds", "neap_gc_time_to_safepoint_seconds"):
     buckets = [value for key, value in seen.items()
                if key.startswith(name + '_bucket{cause="collect"')]
     ok(buckets == sorted(buckets) and buckets[-1] == seen[name + '_count{cause="collect"}'] > 0,
        f"{name}: buckets rise to the count", buckets)
+causes = {match[1] for key in seen
+          if (match := re.match(r'neap_gc_time_to_safepoint_seconds_count\{cause="(\w+)"', key))}
+ok({"collect", "fork", "walk", "handshake"} <= causes, "histograms by cause", causes)
 ok(set(seen) == set(open_seen), "both formats have the same samples", set(seen) ^ set(open_seen))
 ok(open_text.endswith("# EOF\n") and "# EOF" not in text, "OpenMetrics ends in # EOF")
 families = set(re.findall(r"^# TYPE (\S+)", open_text, re.M))

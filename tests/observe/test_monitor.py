@@ -53,7 +53,7 @@ class Program:
         return response.status, response.headers, data
 
     def ask_until_let_in(self, page):
-        """Asks again while the server, which may not have seen yet that others left, closes the door."""
+        """Asks again while the server, which may not know yet that others left, refuses."""
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -4,6 +4,7 @@
 the commands as docs/guides.md writes them, find what is planted."""
 import os
 import re
+import resource
 import subprocess
 import sys
 
@@ -89,4 +90,19 @@ ended = record("none", path("no such program"))
 ok(ended.returncode == 1 and "No such file" in ended.stderr, "and one that is not there", ended.stderr)
 ended = record("unwritable", EXAMPLE, NEAP_OPTIONS="record_bytes=0,fail_nth=30")
 ok(ended.returncode in (0, 2), "whichever allocation fails, the program goes on or says why", ended)
+# A folder that is not there, and a disk that is full: the program goes on, and says so.
+told = subprocess.run([EXAMPLE], text=True, capture_output=True, timeout=120, check=False, env={
+    **os.environ, "NEAP_OPTIONS": "record=1", "NEAP_RECORD": path("no/such/folder")})
+ok(told.returncode == 0 and all(f"{end}: " in told.stderr for end in
+                                (".profile.pb.gz", ".timeline.json", ".heapsnapshot")),
+   "each file that cannot be made is named", told.stderr)
+os.makedirs(path("full"))
+told = subprocess.run([EXAMPLE], text=True, capture_output=True, timeout=120, check=False,
+                      restore_signals=False,  # SIGXFSZ stays ignored, as Python has it
+                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)),
+                      env={**os.environ, "NEAP_OPTIONS": "record=1,record_bytes=0",
+                           "NEAP_RECORD": path("full")})
+ok(told.returncode == 0 and told.stderr.count("neap: record: ") == 3, "a full disk is told for each",
+   told.stderr)
+ok(os.listdir(path("full")) == [], "and no part of a file is left", os.listdir(path("full")))
 done()

@@ -18,8 +18,12 @@ void act_defer(struct worker *worker)
     struct node *object = any_hand(worker);
     if (object != NULL) {
         story_note("defer", object->head.id, 0);
-        atomic_store(&records[object->head.id].deferred, true);
+        bool silent = record_is_silent(&records[object->head.id]);
+        if (!silent)
+            atomic_store(&records[object->head.id].deferred, true);
         (void)neap_defer(object);
+        if (silent) /* nobody will learn whether it still lives: until the next stop */
+            neap_undefer(object);
     }
 }
 

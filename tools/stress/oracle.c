@@ -23,6 +23,7 @@ static uint32_t *free_ids;             /* (L) */
 static _Atomic uint32_t free_id_count; /* (L) written; read as a hint */
 static __thread uint32_t own_ids[IDS_AT_ONCE], own_id_count;
 
+static pthread_mutex_t undefer_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t stripes[STRIPES] = {[0 ... STRIPES - 1] = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- numbers ---- */
@@ -169,6 +170,35 @@ struct record *object_check(const struct node *object, const char *where)
     return record;
 }
 
+/* ALIVE to DISPOSED; false: it was dead. One that was deferred does not die under record_undefer.
+ */
+static bool record_die(struct record *record)
+{
+    uint32_t alive = ALIVE;
+    bool deferred = atomic_load(&record->deferred);
+    if (deferred)
+        pthread_mutex_lock(&undefer_lock);
+    bool died = atomic_compare_exchange_strong(&record->state, &alive, DISPOSED);
+    if (deferred)
+        pthread_mutex_unlock(&undefer_lock);
+    return died;
+}
+
+void record_undefer(struct record *record)
+{
+    pthread_mutex_lock(&undefer_lock);
+    if (atomic_load(&record->state) == ALIVE && atomic_load(&record->deferred)) {
+        neap_undefer(record->object);
+        atomic_store(&record->deferred, false); /* afterwards: until then its death waits for us */
+    }
+    pthread_mutex_unlock(&undefer_lock);
+}
+
+bool record_is_silent(const struct record *record)
+{
+    return record->kind == BARE || record->kind == QUIET;
+}
+
 static void dispose(void *self)
 {
     struct node *object = self;
@@ -180,8 +210,7 @@ static void dispose(void *self)
                   self, id);
     struct record *record = &records[id];
     story_note("dispose", id, 0);
-    uint32_t alive = ALIVE;
-    if (!atomic_compare_exchange_strong(&record->state, &alive, DISPOSED))
+    if (!record_die(record))
         story_lie(id, 0, "object %u is disposed of twice", id);
     if (atomic_load(&record->hands) != 0)
         story_lie(id, 0, "object %u is disposed of, and %d references to it are in our hands", id,

@@ -72,7 +72,7 @@ struct record {
     _Atomic uint32_t ward; /* (x) the id of what the weak map gives to this key, or 0 */
     struct node *object;   /* (c) */
     bool immortal;         /* (q) written under a lock */
-    _Atomic bool deferred; /* (x) was deferred at some time */
+    _Atomic bool deferred; /* (x) was deferred at some time; never of silent ones */
     uint32_t home;         /* (c) the one slot it was made for, or 0 */
     bool reached;          /* (q) */
 };
@@ -119,6 +119,12 @@ struct node *edge_take(struct node *object, uint32_t index);
 
 /* For objects that only this thread knows. */
 void edge_build(struct node *object, uint32_t index, struct node *value);
+
+/* Has no disposal: dies without telling us. */
+bool record_is_silent(const struct record *record);
+
+/* Undefers the object if it is deferred and not disposed of yet; nobody may defer it meanwhile. */
+void record_undefer(struct record *record);
 
 /* Ids of the disposed are free again. */
 void record_recycle(struct record *record);

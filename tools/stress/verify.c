@@ -96,17 +96,12 @@ static size_t reach(void)
 
 /* ---- what is dead ---- */
 
-static bool is_silent(const struct record *record)
-{
-    return record->kind == BARE || record->kind == QUIET;
-}
-
 /* The first object that must be dead and has not been disposed of; 0: none. */
 static uint32_t find_undead(void)
 {
     for (uint32_t id = 1; id < RECORDS; id++)
         if (atomic_load(&records[id].state) == ALIVE && !records[id].reached &&
-            !is_silent(&records[id]))
+            !record_is_silent(&records[id]))
             return id;
     return 0;
 }
@@ -115,9 +110,8 @@ static uint32_t find_undead(void)
 static void undefer_unreached(void)
 {
     for (uint32_t id = 1; id < RECORDS; id++)
-        if (atomic_load(&records[id].state) == ALIVE && !records[id].reached &&
-            atomic_exchange(&records[id].deferred, false))
-            neap_undefer(records[id].object);
+        if (!records[id].reached)
+            record_undefer(&records[id]);
 }
 
 static size_t objects_now(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A plan is made once per type; types are registered for good. */
-#include "collector/plan.h"
+#include "runtime/plan.h"
 
 #include <pthread.h>
 
@@ -19,11 +19,13 @@ int np_plan_init(void)
 {
     np_store_relaxed(&np_planned, 0); /* relaxed: nobody else runs yet */
     np_plans = np_os_reserve(PLANS_BYTES, 1);
+    np_plan_update();
     return np_plans != NULL ? 0 : -1;
 }
 
 void np_plan_fini(void)
 {
+    np_store_relaxed(&np_planned, 0); /* relaxed: nobody else runs any more */
     if (np_plans != NULL)
         np_os_unreserve(np_plans, PLANS_BYTES);
     np_plans = NULL;
@@ -43,6 +45,7 @@ static struct np_plan plan_of(const struct neap_type *type)
     struct np_plan plan = {0};
     plan.may_need_user =
         (type->traits & NP_TRAIT_USER) || type->clear != NULL || (type->flags & NEAP_PEEKABLE);
+    plan.disposes = type->dispose != NULL;
     plan.simple = is_simple(type);
     for (uint32_t i = 0; plan.simple && i < type->slot_count; i++)
         for (uint32_t k = 0; k < type->slots[i].count; k++)
@@ -57,7 +60,8 @@ void np_plan_update(void)
     if (np_likely(np_load_relaxed(&np_planned) >= np_type_count()))
         return;
     pthread_mutex_lock(&lock);
-    uint32_t count = np_type_count();
+    uint32_t count =
+        np_plans != NULL ? np_type_count() : 0; /* a type may come before the runtime */
     for (uint32_t index = np_load_relaxed(&np_planned) + 1; index <= count; index++) {
         np_plans[index] = plan_of(np_type_at(index));
         /* [MM-plan-1] release: the plan is complete; pairs with the acquire in np_plan_at */

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The stream writes by itself rather than through the C library, whose fwrite gives up what it
+ * holds when a signal interrupts it. */
+#include "observe/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/atomics.h"
+#include "base/fault.h"
+#include "neap/status.h"
+
+static ssize_t write_whole(void *cookie, const char *data, size_t bytes)
+{
+    int fd = (int)(intptr_t)cookie;
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t written = write(fd, data + done, bytes - done);
+        if (written > 0)
+            done += (size_t)written;
+        else if (written == 0 || errno != EINTR)
+            return 0; /* the stream's error */
+    }
+    return (ssize_t)bytes;
+}
+
+static int close_it(void *cookie)
+{
+    int failed = close((int)(intptr_t)cookie);
+    return failed != 0 && errno != EINTR ? -1 : 0; /* EINTR: it is closed */
+}
+
+static FILE *stream_of(int fd)
+{
+    static const cookie_io_functions_t functions = {.write = write_whole, .close = close_it};
+    return np_fault() ? NULL : fopencookie((void *)(intptr_t)fd, "w", functions);
+}
+
+static int open_again(const char *path, int flags)
+{
+    int fd;
+    do
+        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | flags, 0666);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/* A new file beside the path, which nobody else has. */
+static int open_part(struct np_file *file)
+{
+    static uint32_t serial;
+    size_t bytes = strlen(file->path) + 32;
+    file->part = np_fault_calloc(1, bytes);
+    int fd = -1;
+    while (file->part != NULL && fd < 0) {
+        uint32_t number = np_fetch_add_relaxed(&serial, 1u); /* relaxed: a number */
+        snprintf(file->part, bytes, "%s.%d.%u.part", file->path, (int)getpid(), number);
+        fd = open_again(file->part, O_CREAT | O_EXCL);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    return fd;
+}
+
+static int try_open(struct np_file *file, const char *path, bool grows)
+{
+    struct stat status;
+    bool there = stat(path, &status) == 0, regular = !there || S_ISREG(status.st_mode);
+    /* the name that a link leads to, which stays a link */
+    errno = 0;
+    file->path = np_fault() ? NULL : there ? realpath(path, NULL) : strdup(path);
+    if (file->path == NULL)
+        return errno == 0 || errno == ENOMEM ? NEAP_ENOMEM : NEAP_EIO;
+    int fd;
+    errno = 0; /* realpath asks what is no link */
+    if (!regular)
+        fd = open_again(path, 0);
+    else if (grows)
+        fd = open_again(path, O_CREAT | O_TRUNC);
+    else
+        fd = open_part(file);
+    if (fd < 0) {
+        free(file->part); /* it was not made */
+        file->part = NULL;
+        return errno == 0 ? NEAP_ENOMEM : NEAP_EIO;
+    }
+    if (there && regular && !grows && fchmod(fd, status.st_mode & 0777) != 0)
+        errno = 0; /* a file system without modes: the new file's own will do */
+    if (regular && grows && (file->part = np_fault_strdup(file->path)) == NULL)
+        unlink(path);
+    file->out = regular && file->part == NULL ? NULL : stream_of(fd);
+    if (file->out == NULL)
+        close(fd);
+    return file->out != NULL ? NEAP_OK : NEAP_ENOMEM;
+}
+
+static int open_file(struct np_file *file, const char *path, bool grows)
+{
+    int saved = errno;
+    *file = (struct np_file){NULL, NULL, NULL};
+    int status = try_open(file, path, grows);
+    if (status != NEAP_OK) {
+        if (file->part != NULL)
+            unlink(file->part);
+        np_file_forget(file);
+    }
+    errno = saved;
+    return status;
+}
+
+int np_file_open(struct np_file *file, const char *path)
+{
+    return open_file(file, path, false);
+}
+
+int np_file_open_growing(struct np_file *file, const char *path)
+{
+    return open_file(file, path, true);
+}
+
+int np_file_close(struct np_file *file, int status)
+{
+    int saved = errno;
+    bool failed = ferror(file->out) != 0;
+    failed = fclose(file->out) != 0 || failed;
+    file->out = NULL;
+    if (status == NEAP_OK && failed)
+        status = NEAP_EIO;
+    if (file->part != NULL) {
+        bool grew = strcmp(file->part, file->path) == 0; /* and may have been unlinked since */
+        if (status == NEAP_OK && !grew && rename(file->part, file->path) != 0)
+            status = NEAP_EIO;
+        if (status != NEAP_OK)
+            unlink(file->part);
+    }
+    np_file_forget(file);
+    errno = saved;
+    return status;
+}
+
+void np_file_forget(struct np_file *file)
+{
+    free(file->path);
+    free(file->part);
+    *file = (struct np_file){NULL, NULL, NULL};
+}
+
+int np_write_file(const char *path, int (*write_it)(FILE *out))
+{
+    struct np_file file;
+    int status = np_file_open(&file, path);
+    return status == NEAP_OK ? np_file_close(&file, write_it(file.out)) : status;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A file is there in full or not at all, whatever the disk, the device or a signal does. */
+#include "observe/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/atomics.h"
+#include "base/fault.h"
+#include "neap/status.h"
+#include "tests/tap.h"
+
+enum { LARGE = 1 << 20 };
+
+static char folder[64];
+
+static const char *in_folder(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int write_words(FILE *out)
+{
+    fputs("new words\n", out);
+    return NEAP_OK;
+}
+
+static int write_much(FILE *out)
+{
+    for (unsigned i = 0; i < LARGE / 4; i++)
+        fwrite(&i, 4, 1, out);
+    return NEAP_OK;
+}
+
+static int write_half(FILE *out)
+{
+    fputs("half\n", out);
+    return NEAP_ENOMEM;
+}
+
+static bool has(const char *name, const char *words)
+{
+    char seen[64] = "";
+    FILE *in = fopen(in_folder(name), "re");
+    if (in == NULL)
+        return false;
+    seen[fread(seen, 1, sizeof seen - 1, in)] = '\0';
+    fclose(in);
+    return strcmp(seen, words) == 0;
+}
+
+static void put(const char *name, const char *words)
+{
+    FILE *out = fopen(in_folder(name), "we");
+    if (out == NULL || fputs(words, out) < 0 || fclose(out) != 0)
+        bail("%s", name);
+}
+
+static int count_files(void)
+{
+    int count = 0;
+    DIR *open = opendir(folder);
+    if (open == NULL)
+        bail("opendir");
+    for (const struct dirent *entry = readdir(open); entry != NULL; entry = readdir(open))
+        count += entry->d_name[0] != '.';
+    closedir(open);
+    return count;
+}
+
+static void names_and_modes(void)
+{
+    struct stat status;
+    errno = 77;
+    is_int(np_write_file(in_folder("fresh"), write_words), NEAP_OK, "a new file");
+    ok(has("fresh", "new words\n"), "has what was written");
+    put("old", "old words\n");
+    if (chmod(in_folder("old"), 0640) != 0 || symlink("old", in_folder("link")) != 0)
+        bail("chmod, symlink");
+    is_int(np_write_file(in_folder("old"), write_half), NEAP_ENOMEM, "a writer that fails");
+    ok(has("old", "old words\n"), "leaves what was there");
+    is_int(np_write_file(in_folder("link"), write_words), NEAP_OK, "through a link");
+    ok(lstat(in_folder("link"), &status) == 0 && S_ISLNK(status.st_mode), "which stays one");
+    ok(has("old", "new words\n") && stat(in_folder("old"), &status) == 0 &&
+           (status.st_mode & 0777) == 0640,
+       "the file it leads to is written and keeps its mode");
+    is_int(np_write_file(in_folder("no/such/folder"), write_words), NEAP_EIO, "no such folder");
+    is_int(np_write_file(folder, write_words), NEAP_EIO, "the name of a folder");
+    is_int(errno, 77, "errno is as it was");
+    is_int(count_files(), 3, "nothing else is left");
+}
+
+static void devices(void)
+{
+    struct stat status;
+    if (access("/dev/full", W_OK) != 0) {
+        skip(2, "no /dev/full");
+        return;
+    }
+    is_int(np_write_file("/dev/full", write_words), NEAP_EIO, "a device without room");
+    ok(stat("/dev/full", &status) == 0 && S_ISCHR(status.st_mode), "is not removed");
+}
+
+static void full_disk(void)
+{
+    struct rlimit saved, limit;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &saved);
+    limit = saved;
+    limit.rlim_cur = LARGE / 2;
+    put("kept", "kept\n");
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        bail("setrlimit");
+    int fresh = np_write_file(in_folder("large"), write_much);
+    int old = np_write_file(in_folder("kept"), write_much);
+    setrlimit(RLIMIT_FSIZE, &saved);
+    is_int(fresh, NEAP_EIO, "no room for all of a file");
+    ok(access(in_folder("large"), F_OK) != 0, "there is none");
+    is_int(old, NEAP_EIO, "no room for its new content");
+    ok(has("kept", "kept\n"), "the old one stays");
+    is_int(count_files(), 4, "nothing else is left");
+}
+
+static void out_of_memory(void)
+{
+    unsigned nth = 0;
+    int status;
+    do {
+        np_fault_arm(++nth, 0, 0);
+        status = np_write_file(in_folder("kept"), write_words);
+        np_fault_disarm();
+        ok(status == NEAP_OK ? has("kept", "new words\n")
+                             : status == NEAP_ENOMEM && has("kept", "kept\n"),
+           "allocation %u: all or nothing", nth);
+    } while (status != NEAP_OK);
+    is_int(nth, 4, "three allocations can fail");
+    is_int(count_files(), 4, "nothing is left of it");
+}
+
+static unsigned interrupts;
+
+static void interrupt(int number)
+{
+    (void)number;
+    np_fetch_add_relaxed(&interrupts, 1u);
+}
+
+static void *write_into_pipe(void *path)
+{
+    return (void *)(intptr_t)np_write_file(path, write_much);
+}
+
+/* The reader takes nothing until the writer, whose pipe is full, has been interrupted. */
+static void signals(void)
+{
+    struct sigaction action = {.sa_handler = interrupt}; /* no SA_RESTART */
+    char path[256];
+    snprintf(path, sizeof path, "%s", in_folder("pipe"));
+    sigaction(SIGUSR1, &action, NULL);
+    if (mkfifo(path, 0600) != 0) {
+        skip(3, "no pipes: %s", strerror(errno));
+        return;
+    }
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), waiting = 0;
+    pthread_t writer;
+    if (fd < 0 || fcntl(fd, F_SETFL, 0) != 0 ||
+        pthread_create(&writer, NULL, write_into_pipe, path) != 0)
+        bail("pipe");
+    long room = fcntl(fd, F_GETPIPE_SZ);
+    unsigned turns = 0;
+    while (ioctl(fd, FIONREAD, &waiting) == 0 && waiting < room / 2) {
+        if (turns++ == 60000)
+            bail("the writer does not fill the pipe");
+        usleep(1000);
+    }
+    while (np_load_relaxed(&interrupts) < 20) {
+        pthread_kill(writer, SIGUSR1);
+        usleep(1000);
+    }
+    bool same = true;
+    unsigned long taken = 0;
+    unsigned char seen[1000];
+    for (ssize_t n; (n = read(fd, seen, sizeof seen)) != 0;) {
+        if (n < 0)
+            bail("read: %s", strerror(errno));
+        for (ssize_t i = 0; i < n; i++, taken++)
+            same = same && seen[i] == (unsigned char)(taken / 4 >> taken % 4 * 8);
+        if (taken < LARGE / 2)
+            pthread_kill(writer, SIGUSR1);
+    }
+    void *status;
+    pthread_join(writer, &status);
+    is_int((intptr_t)status, NEAP_OK, "a writer that signals interrupt goes on");
+    ok(same && taken == LARGE, "and nothing is lost (%lu)", taken);
+    struct stat still;
+    ok(stat(path, &still) == 0 && S_ISFIFO(still.st_mode), "the pipe stays one");
+    close(fd);
+    unlink(path);
+}
+
+int main(void)
+{
+    plan_lazy();
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/neap-file-XXXXXX",
+             base != NULL && strlen(base) < 40 ? base : "/tmp");
+    if (mkdtemp(folder) == NULL)
+        bail("mkdtemp");
+    names_and_modes();
+    devices();
+    full_disk();
+    out_of_memory();
+    signals();
+    const char *const names[] = {"fresh", "old", "link", "kept"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        unlink(in_folder(names[i]));
+    is_int(rmdir(folder), 0, "the folder is empty at the end");
+    return done();
+}
