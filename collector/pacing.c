@@ -264,8 +264,9 @@ void np_pacing_begin_concurrent(void)
 {
     /* relaxed, all: hints for np_pacing_due */
     np_store_relaxed(&np_pacing.counts[2], 0);
-    if (np_pacing.old_pending > np_pacing.old_alive) /* before the first one: all that is old */
-        np_store_relaxed(&np_pacing.old_alive, np_pacing.old_pending);
+    uint64_t pending = np_load_relaxed(&np_pacing.old_pending);
+    if (pending > np_load_relaxed(&np_pacing.old_alive)) /* before the first one: all that is old */
+        np_store_relaxed(&np_pacing.old_alive, pending);
     np_store_relaxed(&np_pacing.old_pending, 0);
 }
 
