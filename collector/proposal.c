@@ -366,7 +366,7 @@ static const struct marking from_candidate = {NP_PROPOSAL_CANDIDATE, NP_PROPOSAL
 /* A row's members in order. False: it is to end. */
 static bool mark_held_row(uint32_t row)
 {
-    const uint32_t *words = &table.words[(size_t)row * NP_SIDE_ROW];
+    const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
     for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++) {
         uint32_t word = words[granule];
         if ((word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) != NP_PROPOSAL_MEMBER ||
@@ -382,7 +382,7 @@ static bool mark_held_row(uint32_t row)
 
 static void list_row(uint32_t row, struct np_proposal *proposal)
 {
-    uint32_t *words = &table.words[(size_t)row * NP_SIDE_ROW];
+    uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
     for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++)
         if ((words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER)
             proposal->candidates[proposal->count++] = object_at(&np_region.pools[row], granule);
@@ -390,7 +390,7 @@ static void list_row(uint32_t row, struct np_proposal *proposal)
 
 static size_t count_row(uint32_t row)
 {
-    const uint32_t *words = &table.words[(size_t)row * NP_SIDE_ROW];
+    const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
     size_t count = 0;
     for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++)
         count += (words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
