@@ -90,6 +90,14 @@ static inline bool np_trace_will_be_due(const struct np_heap *heap, size_t bytes
     return heap->trace_left < (int64_t)bytes;
 }
 
+/* Is an object whose countdown ends a stop point? Always, but while every allocation is traced each
+ * ends it: then one in so many. */
+enum { NP_TRACE_STOPS = 64 };
+static inline bool np_trace_is_stop(struct np_heap *heap)
+{
+    return heap->trace_set >= 0 || heap->trace_turn++ % NP_TRACE_STOPS == 0;
+}
+
 static inline bool np_trace_is_due(struct np_heap *heap, size_t bytes)
 {
     return np_unlikely(neap_left_down_(&heap->trace_left, bytes));

@@ -114,6 +114,127 @@ final class CollectJava {
             throw new IllegalStateException("the trees have the wrong number of nodes");
     }
 
+    // GCBench, as collect_rows.h has it.
+    static final int STRETCH = 18, DEEPEST = 16, KEPT = 16;
+
+    static long treeSize(int depth) {
+        return (2L << depth) - 1;
+    }
+
+    static long gcbenchTrees(int depth) {
+        return 2 * treeSize(STRETCH) / treeSize(depth);
+    }
+
+    static long gcbenchNodes() {
+        long total = treeSize(STRETCH) + treeSize(KEPT) + 1;
+        for (int d = SHALLOW; d <= DEEPEST; d += 2)
+            total += 2 * gcbenchTrees(d) * treeSize(d);
+        return total;
+    }
+
+    static void grow(Node node, int depth) {
+        if (depth == 0)
+            return;
+        node.left = new Node();
+        node.right = new Node();
+        grow(node.left, depth - 1);
+        grow(node.right, depth - 1);
+    }
+
+    static Node growTree(int depth) {
+        Node root = new Node();
+        grow(root, depth);
+        return root;
+    }
+
+    static void gcbench() {
+        seen = makeTree(STRETCH);
+        seen = null;
+        Node longLived = growTree(KEPT);
+        double[] numbers = new double[500000];
+        java.util.Arrays.fill(numbers, 1);
+        for (int d = SHALLOW; d <= DEEPEST; d += 2) {
+            for (long i = gcbenchTrees(d); i > 0; i--)
+                seen = growTree(d);
+            for (long i = gcbenchTrees(d); i > 0; i--)
+                seen = makeTree(d);
+        }
+        if (count(longLived) != treeSize(KEPT) || numbers[1000] != 1)
+            throw new IllegalStateException("the tree that stays has lost a node");
+        seen = null;
+    }
+
+    // The server under load, as load_rows.h has it.
+    static final int WORKERS = 2, SESSIONS = 50000, SESSION_RING = 8, REQUEST_DEPTH = 7, MEAN_GAP_NS = 250000;
+    static final long SPIN_NS = 80000;
+    static String loadTold = "";
+
+    static Node makeSession() {
+        Node first = new Node(), last = first;
+        for (int i = 1; i < SESSION_RING; i++) {
+            Node fresh = new Node();
+            last.left = fresh;
+            fresh.right = last;
+            last = fresh;
+        }
+        last.left = first;
+        return first;
+    }
+
+    static void serve(int worker, long[] times, java.util.concurrent.CyclicBarrier start) {
+        long[] seed = {11 + worker};
+        Node[] held = new Node[SESSIONS];
+        for (int i = 0; i < SESSIONS; i++)
+            held[i] = makeSession();
+        try {
+            start.await();
+        } catch (InterruptedException | java.util.concurrent.BrokenBarrierException why) {
+            throw new IllegalStateException(why);
+        }
+        long due = System.nanoTime();
+        for (int i = 0; i < times.length; i++) {
+            seed[0] = seed[0] * 6364136223846793005L + 1442695040888963407L;
+            due += (long) (-Math.log(((seed[0] >>> 33) + 1.0) / 2147483648.0) * MEAN_GAP_NS);
+            long left = due - System.nanoTime();
+            if (left > SPIN_NS)
+                java.util.concurrent.locks.LockSupport.parkNanos(left - SPIN_NS);
+            while (System.nanoTime() < due)
+                Thread.onSpinWait();
+            if (count(makeTree(REQUEST_DEPTH)) != treeSize(REQUEST_DEPTH))
+                throw new IllegalStateException("the tree has lost a node");
+            held[below(seed, SESSIONS)] = makeSession();
+            times[i] = System.nanoTime() - due;
+        }
+    }
+
+    static void load(int requests) {
+        long[][] of = new long[WORKERS][requests];
+        Thread[] threads = new Thread[WORKERS];
+        long[] processor = {0};
+        var start = new java.util.concurrent.CyclicBarrier(WORKERS, () -> processor[0] = processorNs());
+        for (int w = 0; w < WORKERS; w++) {
+            int worker = w;
+            threads[w] = new Thread(() -> serve(worker, of[worker], start));
+            threads[w].start();
+        }
+        try {
+            for (Thread thread : threads)
+                thread.join();
+        } catch (InterruptedException why) {
+            throw new IllegalStateException(why);
+        }
+        double cpu = processorNs() - processor[0];
+        long[] times = java.util.Arrays.stream(of).flatMapToLong(java.util.Arrays::stream).sorted().toArray();
+        double all = times.length;
+        loadTold = String.format(Locale.ROOT,
+            ", \"p50_us\": %.3f, \"p90_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f, \"max_us\": %.3f, "
+            + "\"late_1ms\": %.3f, \"late_10ms\": %.3f, \"cpu_us\": %.3f",
+            times[(int) (0.5 * all)] / 1e3, times[(int) (0.9 * all)] / 1e3, times[(int) (0.99 * all)] / 1e3,
+            times[(int) (0.999 * all)] / 1e3, times[times.length - 1] / 1e3,
+            java.util.Arrays.stream(times).filter(t -> t > 1000000).count() * 1000 / all,
+            java.util.Arrays.stream(times).filter(t -> t > 10000000).count() * 1000 / all, cpu / 1e3 / all);
+    }
+
     static void chain() {
         for (int i = 0; i < CHAIN; i++) {
             Node fresh = new Node();
@@ -180,7 +301,7 @@ final class CollectJava {
             if (one.name.contains("bytes"))
                 told += String.format(Locale.ROOT, ", \"rss_bytes\": %.2f",
                     (memory("VmRSS:") - resident) * 1024 / CHAIN);
-            return told + "}";
+            return told + loadTold + "}";
         }
     }
 
@@ -215,6 +336,9 @@ final class CollectJava {
             cases.add(new Case("collect/trees_" + depth + "_2/java", treeNodes(depth), true, nothing,
                                () -> twice(() -> trees(depth))));
         }
+        cases.add(new Case("collect/gcbench/java", gcbenchNodes(), true, nothing, CollectJava::gcbench));
+        cases.add(new Case("load/server_1s/java", 4000, true, nothing, () -> load(4000)));
+        cases.add(new Case("load/server_5s/java", 20000, true, nothing, () -> load(20000)));
         cases.add(new Case("collect/bytes_1m/java", CHAIN, true, nothing, CollectJava::chain));
         Pattern wanted = Pattern.compile(filter);
         List<String> results = new ArrayList<>();

@@ -10,12 +10,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -169,6 +172,70 @@ func trees(depth int) func(int, result) time.Duration {
 	}
 }
 
+// GCBench, as collect_rows.h has it.
+const (
+	stretch   = 18
+	deepest   = 16
+	keptDepth = 16
+)
+
+func treeSize(depth int) int64 {
+	return int64(2)<<depth - 1
+}
+
+func gcbenchTrees(depth int) int64 {
+	return 2 * treeSize(stretch) / treeSize(depth)
+}
+
+func gcbenchNodes() int64 {
+	total := treeSize(stretch) + treeSize(keptDepth) + 1
+	for d := shallow; d <= deepest; d += 2 {
+		total += 2 * gcbenchTrees(d) * treeSize(d)
+	}
+	return total
+}
+
+func (n *node) grow(depth int) {
+	if depth == 0 {
+		return
+	}
+	n.sides[0], n.sides[1] = new(node), new(node)
+	n.sides[0].grow(depth - 1)
+	n.sides[1].grow(depth - 1)
+}
+
+func growTree(depth int) *node {
+	root := new(node)
+	root.grow(depth)
+	return root
+}
+
+func gcbench(_ int, told result) time.Duration {
+	began := time.Now()
+	kept = makeTree(stretch)
+	kept = growTree(keptDepth)
+	numbers := make([]float64, 500000)
+	for i := range numbers {
+		numbers[i] = 1
+	}
+	var seen *node // what is made and dropped passes here, so that it is made
+	for d := shallow; d <= deepest; d += 2 {
+		for i := gcbenchTrees(d); i > 0; i-- {
+			seen = growTree(d)
+		}
+		for i := gcbenchTrees(d); i > 0; i-- {
+			seen = makeTree(d)
+		}
+	}
+	if kept.count() != treeSize(keptDepth) || numbers[1000] != 1 || seen == nil {
+		panic("the tree that stays has lost a node")
+	}
+	kept = nil
+	spent := time.Since(began)
+	told["stopped_us"] = float64(longestPause()) / 1e3
+	return spent
+}
+
 // Two goroutines, each of which does the whole of it; time is what each sees.
 func twice(work func(int, result) time.Duration) func(int, result) time.Duration {
 	return func(rounds int, told result) time.Duration {
@@ -183,6 +250,87 @@ func twice(work func(int, result) time.Duration) func(int, result) time.Duration
 		<-done
 		<-done
 		return time.Since(began)
+	}
+}
+
+// The server under load, as load_rows.h has it.
+const (
+	workers      = 2
+	sessions     = 50000
+	sessionRing  = 8
+	requestDepth = 7
+	meanGap      = 250 * time.Microsecond
+	spin         = 80 * time.Microsecond
+)
+
+func makeSession() *node {
+	first := new(node)
+	last := first
+	for i := 1; i < sessionRing; i++ {
+		fresh := new(node)
+		last.sides[0], fresh.sides[1] = fresh, last
+		last = fresh
+	}
+	last.sides[0] = first
+	return first
+}
+
+func serve(worker, requests int, start *sync.WaitGroup) []time.Duration {
+	seed := random(11 + worker)
+	held := make([]*node, sessions)
+	for i := range held {
+		held[i] = makeSession()
+	}
+	times := make([]time.Duration, 0, requests)
+	start.Done()
+	start.Wait()
+	due := time.Now()
+	for len(times) < requests {
+		seed = seed*6364136223846793005 + 1442695040888963407
+		share := (float64(seed>>33) + 1) / 2147483648
+		due = due.Add(time.Duration(-math.Log(share) * float64(meanGap)))
+		if left := time.Until(due); left > spin {
+			// time.Sleep is a millisecond late, which is no question of memory.
+			pause := syscall.NsecToTimespec(int64(left - spin))
+			syscall.Nanosleep(&pause, nil)
+		}
+		for time.Now().Before(due) {
+		}
+		if makeTree(requestDepth).count() != treeSize(requestDepth) {
+			panic("the tree has lost a node")
+		}
+		held[seed.below(sessions)] = makeSession()
+		times = append(times, time.Since(due))
+	}
+	return times
+}
+
+func load(requests int) func(int, result) time.Duration {
+	return func(_ int, told result) time.Duration {
+		var start sync.WaitGroup
+		start.Add(workers + 1)
+		done := make(chan []time.Duration)
+		for worker := 0; worker < workers; worker++ {
+			go func(worker int) { done <- serve(worker, requests, &start) }(worker)
+		}
+		start.Done()
+		start.Wait()
+		processor, began := processorTime(), time.Now()
+		times := append(<-done, <-done...)
+		spent := time.Since(began)
+		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+		for name, share := range map[string]float64{"p50_us": 0.5, "p90_us": 0.9, "p99_us": 0.99, "p999_us": 0.999} {
+			told[name] = float64(times[int(share*float64(len(times)))]) / 1e3
+		}
+		late := func(limit time.Duration) float64 {
+			beyond := len(times) - sort.Search(len(times), func(i int) bool { return times[i] > limit })
+			return float64(beyond) * 1000 / float64(len(times))
+		}
+		told["max_us"] = float64(times[len(times)-1]) / 1e3
+		told["late_1ms"], told["late_10ms"] = late(time.Millisecond), late(10*time.Millisecond)
+		told["cpu_us"] = float64(processorTime()-processor) / 1e3 / float64(len(times))
+		told["stopped_us"] = float64(longestPause()) / 1e3
+		return spent
 	}
 }
 
@@ -257,6 +405,9 @@ func main() {
 		{"collect/rings_2/go", 10000000, true, twice(rings)},
 		{"collect/trees_14_2/go", treeNodes(14), true, twice(trees(14))},
 		{"collect/trees_18_2/go", treeNodes(18), true, twice(trees(18))},
+		{"load/server_1s/go", 4000, true, load(4000)},
+		{"load/server_5s/go", 20000, true, load(20000)},
+		{"collect/gcbench/go", gcbenchNodes(), true, gcbench},
 		{"collect/bytes_1m/go", chain, true, bytesPerNode},
 	}
 	filter, least, list := ".", 0.1, false

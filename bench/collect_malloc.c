@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The mallocs' part of the collect benchmark's trees (collect_rows.h): nodes are freed by a walk
- * over the tree, which only a program that knows that nothing is shared can do. */
+ * The mallocs' part of the collect benchmark's trees (collect_rows.h) and of the server under load
+ * (load_rows.h): nodes are freed by a walk over the tree or ring, which only a program that knows
+ * that nothing is shared can do. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +43,33 @@ static void node_drop(struct node *node)
     }
 }
 
-#define peer_thread_begin() ((void)0)
-#define peer_thread_end()   ((void)0)
-#define peer_poll()         ((void)0)
-#define peer_tell(state)    ((void)(state))
+static inline void node_link(struct node *node, uint32_t side, struct node *to)
+{
+    node->sides[side] = to;
+}
+
+/* Only the first node is held from outside; a ring is freed node by node. */
+static void ring_drop(struct node *first)
+{
+    struct node *next;
+    for (struct node *node = first->sides[0]; node != first; node = next) {
+        next = node->sides[0];
+        peer.free(node);
+    }
+    peer.free(first);
+}
+
+#define node_settle(node)        ((void)(node))
+#define peer_storage(bytes)      calloc(1, (bytes))
+#define peer_storage_free(bytes) free(bytes)
+#define peer_sleep_until(when)   (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, (when), NULL)
+#define peer_thread_begin()      ((void)0)
+#define peer_thread_end()        ((void)0)
+#define peer_poll()              ((void)0)
+#define peer_tell(state)         ((void)(state))
 
 #include "bench/collect_rows.h"
+#include "bench/load_rows.h"
 
 struct plan {
     struct bench_allocator *allocator;
@@ -60,6 +82,15 @@ static const char *prepare(const void *arg)
     const char *why = bench_allocator_load(plan->allocator);
     peer = *plan->allocator;
     return why;
+}
+
+static const char *prepare_glibc(const void *unused)
+{
+    (void)unused;
+    for (int p = 0; p < BENCH_ALLOCATORS; p++)
+        if (strcmp(bench_allocators[p].name, "glibc") == 0)
+            return prepare(&(struct plan){.allocator = &bench_allocators[p]});
+    return "no glibc among the peers";
 }
 
 static void run(struct bench_state *state, const void *arg)
@@ -91,5 +122,6 @@ int main(int argc, char **argv)
         add_tree("collect/trees_18", &plans[1][p], 1);
         add_tree("collect/trees_18_2", &plans[1][p], 2);
     }
+    add_load("malloc_glibc", false, prepare_glibc);
     return bench_main(argc, argv);
 }

@@ -103,7 +103,13 @@ static void peer_tell(struct bench_state *state)
 #define peer_storage(bytes)      calloc(1, (bytes))
 #define peer_storage_free(bytes) free(bytes)
 
+#define peer_sleep_until(when) \
+    (void)NEAP_BLOCKED(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, (when), NULL))
+#define node_settle(node) neap_release(node)
+#define ring_drop(ring)   neap_release(ring)
+
 #include "bench/collect_rows.h"
+#include "bench/load_rows.h"
 
 /* ---- rows of neap's alone ---- */
 
@@ -235,5 +241,6 @@ int main(int argc, char **argv)
     choose_workers(argc, argv);
     add_own_rows();
     add_rows();
+    add_load("neap", true, NULL);
     return bench_main(argc, argv);
 }

@@ -17,11 +17,15 @@
  *   trees_14, _18, _18_2  the benchmarks game's binary trees: short-lived trees beside a long-lived
  *                         one, by one thread and by two. There are no cycles: counting frees all of
  *                         it at once, tracers wait for a collection
+ *   gcbench               after Ellis, Kovac and Boehm: trees of depth 4 to 16, built from the root
+ *                         down (a slot written per node) and from the leaves up, beside a tree of
+ *                         depth 16 and 4 MB of numbers that stay; no cycles either
  *   bytes_1m              a million nodes in a chain, no collection under way: memory
  *
- * Peers: Boehm's libgc, CPython's C API (a C type with tp_traverse), Go and Java in programs of
- * their own, and for trees malloc and free with each allocator. Each program runs with its peer's
- * defaults: libgc marks with a thread per processor. CPython has one thread.
+ * Peers: Boehm's libgc, CPython's C API (a C type with tp_traverse), Go, Java and Nim (ORC: counts
+ * and a collector of cycles) in programs of their own, and for trees malloc and free with each
+ * allocator. Each program runs with its peer's defaults: libgc marks with a thread per processor.
+ * CPython has one thread.
  *
  * Leaves out: big objects, finalizers, weak references, heaps bigger than 10 million objects.
  *
@@ -350,6 +354,77 @@ static const int tree_depths[] = {14, 18};
 
 #ifdef PEER_NAME
 
+/* ---- GCBench ---- */
+
+enum { STRETCH = 18, KEPT = 16, DEEPEST = 16, KEPT_BYTES = 500000 * 8 };
+
+static int64_t tree_size(int depth)
+{
+    return (2LL << depth) - 1;
+}
+
+static int64_t gcbench_trees(int depth)
+{
+    return 2 * tree_size(STRETCH) / tree_size(depth);
+}
+
+static int64_t gcbench_nodes(void)
+{
+    int64_t total = tree_size(STRETCH) + tree_size(KEPT) + 1;
+    for (int d = SHALLOW; d <= DEEPEST; d += 2)
+        total += 2 * gcbench_trees(d) * tree_size(d);
+    return total;
+}
+
+static void grow(struct node *node, int depth)
+{
+    struct node *sides[2];
+    if (depth == 0)
+        return;
+    for (uint32_t side = 0; side < 2; side++) {
+        sides[side] = node_new(NULL, NULL);
+        node_link(node, side, sides[side]);
+        node_drop(sides[side]); /* the parent keeps it */
+    }
+    grow(sides[0], depth - 1);
+    grow(sides[1], depth - 1);
+}
+
+static struct node *grow_tree(int depth)
+{
+    struct node *root = node_new(NULL, NULL);
+    grow(root, depth);
+    return root;
+}
+
+static void run_gcbench(struct bench_state *state, const void *unused)
+{
+    (void)unused;
+    begin_row(state);
+    while (bench_keep_running(state, gcbench_nodes())) {
+        node_drop(make_tree(STRETCH));
+        struct node *volatile kept = grow_tree(KEPT), *volatile numbers = node_new(NULL, NULL);
+        node_burden(numbers, KEPT_BYTES);
+        for (int d = SHALLOW; d <= DEEPEST; d += 2) {
+            for (int64_t i = gcbench_trees(d); i > 0; i--) {
+                node_drop(grow_tree(d));
+                peer_poll();
+            }
+            for (int64_t i = gcbench_trees(d); i > 0; i--) {
+                node_drop(make_tree(d));
+                peer_poll();
+            }
+        }
+        if (count_tree(kept) != tree_size(KEPT))
+            bench_skip(state, "the tree that stays has lost a node");
+        node_drop(kept);
+        node_drop(numbers);
+        peer_poll();
+    }
+    peer_tell(state);
+    tell_memory(state);
+}
+
 static void add_graphs(const struct graph *graphs, size_t count,
                        void (*run)(struct bench_state *state, const void *arg))
 {
@@ -416,6 +491,10 @@ static void add_rows(void)
     static const char *const names[] = {"collect/trees_14", "collect/trees_18"};
     for (int i = 0; i < 2; i++)
         add_threaded(names[i], tree_nodes(tree_depths[i]), &tree_depths[i], run_trees);
+    bench_add(&(struct bench_case){.name = "collect/gcbench/" PEER_NAME,
+                                   .run = run_gcbench,
+                                   .attached = PEER_ATTACHED,
+                                   .iterations = gcbench_nodes()});
     bench_add(&(struct bench_case){.name = "collect/bytes_1m/" PEER_NAME,
                                    .run = run_bytes,
                                    .attached = PEER_ATTACHED,

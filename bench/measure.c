@@ -98,6 +98,16 @@ void bench_histogram_add(struct bench_histogram *histogram, uint64_t value)
     histogram->buckets[bucket_of(value)]++;
 }
 
+void bench_histogram_join(struct bench_histogram *into, const struct bench_histogram *from)
+{
+    into->count += from->count;
+    into->total += from->total;
+    if (from->maximum > into->maximum)
+        into->maximum = from->maximum;
+    for (unsigned i = 0; i < BENCH_BUCKETS; i++)
+        into->buckets[i] += from->buckets[i];
+}
+
 uint64_t bench_histogram_at(const struct bench_histogram *histogram, double share)
 {
     uint64_t wanted = (uint64_t)(share * (double)histogram->count), seen = 0;

@@ -47,6 +47,7 @@ struct bench_histogram {
 };
 
 void bench_histogram_add(struct bench_histogram *histogram, uint64_t value);
+void bench_histogram_join(struct bench_histogram *into, const struct bench_histogram *from);
 /* The value that `share` (0 ... 1) of the entries do not exceed; 0 when there are none. */
 uint64_t bench_histogram_at(const struct bench_histogram *histogram, double share);
 

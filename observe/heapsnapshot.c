@@ -37,8 +37,8 @@ enum {
     THREADS,
     FIXED, /* then the threads, then the objects */
     FIELDS = 6,
-    /* node types */
-    TYPE_ARRAY = 1,
+    /* node types; arrays are objects too: what V8 calls an array is the storage of something else,
+     * and DevTools counts its size to whoever holds it */
     TYPE_OBJECT = 3,
     TYPE_SYNTHETIC = 9,
     /* edge types */
@@ -309,8 +309,8 @@ static void write_nodes(struct writer *writer)
                  node->length != 0 ? "[]" : "");
         uint32_t trace = node->trace <= writer->trace_count ? node->trace : 0;
         numbers(writer, &first,
-                (uint64_t[]){node->length != 0 ? TYPE_ARRAY : TYPE_OBJECT,
-                             intern(&writer->strings, name), 2 * (uint64_t)node->id + 1,
+                (uint64_t[]){TYPE_OBJECT, intern(&writer->strings, name),
+                             2 * (uint64_t)node->id + 1,
                              node->bytes < UINT32_MAX ? node->bytes : UINT32_MAX,
                              edges_of(writer->graph, i), trace == 0 ? 0 : trace + 1},
                 FIELDS);

@@ -25,8 +25,21 @@
 #include "threads/handshake.h"
 #include "threads/stop.h"
 
-enum { CACHE = 1024, CHUNK = 65536, EPOCH_SHIFT = 18, EPOCHS = 1 << 14 };
+enum {
+    CACHE_LOG2 = 10,
+    CACHE = 1 << CACHE_LOG2,
+    CHUNK = 65536,
+    EPOCH_SHIFT = 18,
+    EPOCHS = 1 << 14
+};
 _Static_assert(NP_TRACES_MOST == 1 << EPOCH_SHIFT, "an index and an epoch share a word");
+
+/* The trace found last for a place and type, where every allocation is traced by its place alone;
+ * index 0: none. Else only the index is used, and what it stands for is compared. */
+struct quick {
+    const struct neap_site *site;
+    uint32_t type_index, index;
+};
 
 /* (o>) all: the shard's thread, or under `foreign` for shard 0 */
 struct shard {
@@ -35,7 +48,7 @@ struct shard {
     uint32_t label; /* of the thread in the slot now */
     int os_id;
     int64_t left; /* shard 0: the countdown of threads without a heap */
-    uint32_t cache[CACHE];
+    struct quick cache[CACHE];
     struct np_trace_counts counts[NP_TRACES_MOST];
 };
 
@@ -43,6 +56,7 @@ static struct {
     pthread_mutex_t lock;    /* start and stop, and whoever needs them not to happen */
     pthread_mutex_t foreign; /* shard 0 */
     bool on;                 /* (s, x) written in a stopped world, with foreign held */
+    bool quick;              /* (s) on, every allocation, one frame */
     unsigned frames;         /* (s) */
     uint64_t period;         /* (s) */
     uint32_t epoch;          /* (s) */
@@ -225,7 +239,7 @@ static uint32_t trace_of_allocation(struct shard *shard, uint64_t asked, uint64_
             hash = mix(hash, (uintptr_t)frames[i]);
     }
     key.hash = hash;
-    uint32_t *cached = &shard->cache[hash % CACHE];
+    uint32_t *cached = &shard->cache[hash % CACHE].index;
     if (np_likely(*cached != 0 && np_trace_is_like(*cached, &key)))
         return *cached;
     return *cached = np_trace_find(&key);
@@ -251,6 +265,58 @@ static bool record(struct shard *shard, void *block, size_t asked, uint32_t type
     return true;
 }
 
+/* The shard of the calling thread's slot, if it is named after the thread. */
+static struct shard *quick_shard(void)
+{
+    struct np_thread *thread = np_tls.thread;
+    struct shard *shard = np_load_relaxed(&tracer.shards[thread->id]); /* relaxed, both: ours */
+    return np_likely(shard != NULL && shard->os_id == np_load_relaxed(&thread->os_id))
+               ? shard
+               : own_shard();
+}
+
+static struct quick *quick_of(struct shard *shard, const struct neap_site *site,
+                              uint32_t type_index)
+{
+    uint32_t key = (uint32_t)((uintptr_t)site >> 3) + type_index;
+    return &shard->cache[key * 2654435769u >> (32 - CACHE_LOG2)];
+}
+
+static np_noinline uint32_t quick_find(struct quick *quick, struct shard *shard,
+                                       const struct neap_site *site, uint32_t type_index)
+{
+    struct np_trace key = {.site = site, .type_index = type_index, .label = shard->label};
+    key.weight = 1;
+    key.hash = mix((uintptr_t)site, (uint64_t)type_index << 32 | shard->label);
+    *quick = (struct quick){site, type_index, np_trace_find(&key)};
+    return quick->index;
+}
+
+/* record for what needs neither a size nor callers: one comparison tells the trace. */
+static bool record_quick(struct np_heap *heap, void *block, uint32_t type_index,
+                         const struct neap_site *site)
+{
+    struct shard *shard = quick_shard();
+    if (np_unlikely(shard == NULL)) {
+        np_trace_set_far(heap, type_index != 0);
+        return false;
+    }
+    np_trace_set(heap, -1);
+    struct quick *quick = quick_of(shard, site, type_index);
+    uint32_t index = quick->index;
+    if (np_unlikely(index == 0 || quick->site != site || quick->type_index != type_index))
+        index = quick_find(quick, shard, site, type_index);
+    uint64_t bytes = bytes_of(block);
+    struct np_trace_counts *counts = &shard->counts[index];
+    add(&counts->made_objects, 1);
+    add(&counts->made_bytes, bytes);
+    note_bytes(shard, (int64_t)bytes);
+    /* relaxed: as in record */
+    np_store_relaxed(entry_of(block), tracer.epoch << EPOCH_SHIFT | index);
+    np_line_profile_note((int64_t)bytes);
+    return true;
+}
+
 static bool made_foreign(void *block, size_t asked, uint32_t type_index,
                          const struct neap_site *site)
 {
@@ -268,6 +334,8 @@ static bool made_foreign(void *block, size_t asked, uint32_t type_index,
 static np_alloc_text bool made(struct np_heap *heap, void *block, size_t asked, uint32_t type_index,
                                const struct neap_site *site)
 {
+    if (np_likely(heap != NULL && tracer.quick))
+        return record_quick(heap, block, type_index, site);
     if (heap == NULL)
         return made_foreign(block, asked, type_index, site);
     struct shard *shard = tracer.on ? own_shard() : NULL;
@@ -296,7 +364,7 @@ static void forget(struct shard *shard, const void *block, uint32_t *entry)
     np_store_relaxed(entry, 0u);
     add(&shard->counts[index].freed_objects, 1);
     add(&shard->counts[index].freed_bytes, bytes);
-    note_bytes(shard, -(int64_t)scaled(np_trace_at(index), bytes));
+    note_bytes(shard, tracer.quick ? -(int64_t)bytes : -(int64_t)scaled(np_trace_at(index), bytes));
     np_line_profile_note(-(int64_t)bytes);
 }
 
@@ -308,7 +376,7 @@ static void freed(void *block)
             forget(foreign_shard_locked(), block, entry_of(block));
         pthread_mutex_unlock(&tracer.foreign);
     } else if (tracer.on) {
-        forget(own_shard(), block, entry_of(block));
+        forget(quick_shard(), block, entry_of(block));
     }
 }
 
@@ -355,6 +423,7 @@ static void switch_stopped(bool on, unsigned frames, uint64_t period)
     int64_t left = on ? NP_TRACE_NEW : NP_TRACE_FAR;
     pthread_mutex_lock(&tracer.foreign);
     tracer.on = on;
+    tracer.quick = on && period == 0 && frames == 1;
     if (on) {
         tracer.frames = frames;
         tracer.period = period;

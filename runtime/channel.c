@@ -35,7 +35,8 @@
 #define WAKING ((uint32_t)1)
 
 enum {
-    SPINS = 60,
+    SPINS = 64,
+    MOST_PAUSES = 16,
     GRAPH_OBJECTS = 32 /* of a message that are handed over with it */
 };
 
@@ -50,19 +51,28 @@ struct waiters {
     uint32_t word;  /* (x) raised by 2 when there may be something for them; and WAKING */
 };
 
+/* A cache line each for what senders write, what receivers write, and what is written when somebody
+ * sleeps, which both sides read with every message. */
 struct neap_channel {
-    uint64_t capacity;                                 /* (c) */
-    struct cell *cells;                                /* (c) capacity of them */
-    char apart1[NP_CACHE_LINE - 2 * sizeof(uint64_t)]; /* senders, receivers, neither */
-    uint64_t tail;                                     /* (x) and CLOSED */
-    struct waiters senders;                            /* (x) */
-    char apart2[NP_CACHE_LINE - 2 * sizeof(uint64_t)];
-    uint64_t head;            /* (x) */
-    struct waiters receivers; /* (x) */
+    uint64_t capacity;  /* (c) */
+    struct cell *cells; /* (c) capacity of them */
+    int log2;           /* (c) of the capacity; -1: it is no power of two */
+    char apart1[NP_CACHE_LINE];
+    uint64_t tail; /* (x) and CLOSED */
+    char apart2[NP_CACHE_LINE];
+    uint64_t head; /* (x) */
+    char apart3[NP_CACHE_LINE];
+    struct waiters senders, receivers; /* (x) */
 };
 
-static struct cell *cell_at(struct neap_channel *channel, uint64_t position, uint64_t *ret_turn)
+/* A division takes as long as the rest of a try. */
+static inline struct cell *cell_at(const struct neap_channel *channel, uint64_t position,
+                                   uint64_t *ret_turn)
 {
+    if (np_likely(channel->log2 >= 0)) {
+        *ret_turn = position >> channel->log2;
+        return &channel->cells[position & (channel->capacity - 1)];
+    }
     *ret_turn = position / channel->capacity;
     return &channel->cells[position % channel->capacity];
 }
@@ -106,6 +116,7 @@ struct neap_channel *neap_channel_new(size_t capacity)
     if (channel == NULL)
         return NULL;
     channel->capacity = capacity;
+    channel->log2 = (capacity & (capacity - 1)) == 0 ? __builtin_ctzll(capacity) : -1;
     channel->cells = neap_calloc(capacity, sizeof *channel->cells);
     if (channel->cells == NULL) {
         neap_release(channel);
@@ -116,9 +127,19 @@ struct neap_channel *neap_channel_new(size_t capacity)
 
 /* ---- one try ---- */
 
+/* What comes next was written by another thread: it is on its way while this message is looked at.
+ * Only a hint, so the object may be one that others take out and free: nothing is read of it. */
+static inline void fetch_next(const struct neap_channel *channel, uint64_t position)
+{
+    uint64_t turn;
+    const void *object = np_load_relaxed(&cell_at(channel, position, &turn)->object);
+    __builtin_prefetch((const void *)((uintptr_t)object - sizeof(struct neap_header)), 1);
+}
+
 enum outcome { DONE, NOT_NOW, NEVER };
 
-static enum outcome put(struct neap_channel *channel, void *object)
+static inline __attribute__((always_inline)) enum outcome put(struct neap_channel *channel,
+                                                              void *object)
 {
     uint64_t tail = np_load_relaxed(&channel->tail), turn; /* relaxed: the swap decides */
     for (;;) {
@@ -131,7 +152,7 @@ static enum outcome put(struct neap_channel *channel, void *object)
             /* relaxed: the number orders what is in the cell */
             if (!np_cas_relaxed(&channel->tail, &tail, tail + 1))
                 continue;
-            cell->object = object;
+            np_store_relaxed(&cell->object, object); /* relaxed: see fetch_next */
             /* [MM-channel-1] [MM-channel-2] seq_cst: publishes the message, before the look at who
              * waits */
             np_exchange_seq_cst(&cell->number, 2 * turn + 1);
@@ -145,7 +166,8 @@ static enum outcome put(struct neap_channel *channel, void *object)
     }
 }
 
-static enum outcome take(struct neap_channel *channel, void **ret_object)
+static inline __attribute__((always_inline)) enum outcome take(struct neap_channel *channel,
+                                                               void **ret_object)
 {
     uint64_t head = np_load_relaxed(&channel->head), turn; /* relaxed: the swap decides */
     for (;;) {
@@ -157,7 +179,8 @@ static enum outcome take(struct neap_channel *channel, void **ret_object)
             if (!np_cas_release(&channel->head, &head, head + 1))
                 continue;
             *ret_object = cell->object;
-            cell->object = NULL;
+            np_store_relaxed(&cell->object, NULL); /* relaxed: see fetch_next */
+            fetch_next(channel, head + 1);
             /* [MM-channel-1] [MM-channel-2] seq_cst: the cell is free, before the look at who waits
              */
             np_exchange_seq_cst(&cell->number, 2 * turn + 2);
@@ -174,11 +197,8 @@ static enum outcome take(struct neap_channel *channel, void **ret_object)
 
 /* ---- waiting ---- */
 
-static void wake_one(struct waiters *waiters)
+static np_noinline void wake_one_slow(struct waiters *waiters)
 {
-    /* [MM-channel-2] seq_cst: after the cell's number was set; pairs with the count in await */
-    if (np_likely(np_load_seq_cst(&waiters->count) == 0))
-        return;
     uint32_t word = np_load_seq_cst(&waiters->word); /* [MM-channel-2] WAKING: somebody will look */
     /* [MM-channel-2] before the wake; another number: somebody else raised it, or began to wait */
     while ((word & WAKING) == 0)
@@ -186,6 +206,13 @@ static void wake_one(struct waiters *waiters)
             np_os_wake_one(&waiters->word);
             return;
         }
+}
+
+static inline void wake_one(struct waiters *waiters)
+{
+    /* [MM-channel-2] seq_cst: after the cell's number was set; pairs with the count in await */
+    if (np_unlikely(np_load_seq_cst(&waiters->count) != 0))
+        wake_one_slow(waiters);
 }
 
 static void wake_all(struct waiters *waiters)
@@ -200,13 +227,18 @@ struct attempt {
     bool sends;
 };
 
-static enum outcome attempt_once(struct attempt *attempt)
+static inline __attribute__((always_inline)) enum outcome attempt_once(struct attempt *attempt)
 {
     struct neap_channel *channel = attempt->channel;
-    enum outcome outcome =
-        attempt->sends ? put(channel, attempt->object) : take(channel, &attempt->object);
-    if (outcome == DONE)
-        wake_one(attempt->sends ? &channel->receivers : &channel->senders);
+    if (attempt->sends) {
+        enum outcome outcome = put(channel, attempt->object);
+        if (np_likely(outcome == DONE))
+            wake_one(&channel->receivers);
+        return outcome;
+    }
+    enum outcome outcome = take(channel, &attempt->object);
+    if (np_likely(outcome == DONE))
+        wake_one(&channel->senders);
     return outcome;
 }
 
@@ -218,16 +250,42 @@ static uint64_t left_until(uint64_t end_ns)
     return now_ns < end_ns ? end_ns - now_ns : 0;
 }
 
+/* Without a look at what the other side writes all the time. */
+static bool looks_ready(const struct attempt *attempt)
+{
+    const struct neap_channel *channel = attempt->channel;
+    uint64_t turn; /* relaxed, all: hints */
+    if (attempt->sends) {
+        uint64_t tail = np_load_relaxed(&channel->tail);
+        return (tail & CLOSED) ||
+               np_load_relaxed(&cell_at(channel, tail, &turn)->number) == 2 * turn;
+    }
+    uint64_t head = np_load_relaxed(&channel->head);
+    return np_load_relaxed(&cell_at(channel, head, &turn)->number) == 2 * turn + 1;
+}
+
+/* Looks ever more rarely: a look takes the cell away from who is about to write it. */
+static enum outcome spin(struct attempt *attempt)
+{
+    enum outcome outcome = NOT_NOW;
+    unsigned pauses = 1;
+    for (unsigned left = SPINS; left > 0 && outcome == NOT_NOW; left -= pauses) {
+        pauses = 2 * pauses < MOST_PAUSES ? 2 * pauses : MOST_PAUSES;
+        pauses = pauses < left ? pauses : left;
+        for (unsigned i = 0; i < pauses; i++)
+            np_spin_hint();
+        if (looks_ready(attempt))
+            outcome = attempt_once(attempt);
+    }
+    return outcome;
+}
+
 static np_noinline enum outcome await(struct attempt *attempt, uint64_t end_ns)
 {
     struct waiters *waiters =
         attempt->sends ? &attempt->channel->senders : &attempt->channel->receivers;
     for (bool slept = false;; slept = true) {
-        enum outcome outcome = NOT_NOW;
-        for (unsigned spin = 0; spin < SPINS && outcome == NOT_NOW; spin++) {
-            outcome = attempt_once(attempt);
-            np_spin_hint();
-        }
+        enum outcome outcome = spin(attempt);
         uint64_t left_ns = left_until(end_ns);
         if (outcome == DONE && slept)
             wake_one(waiters); /* what came while this one woke up */
@@ -250,46 +308,85 @@ static np_noinline enum outcome await(struct attempt *attempt, uint64_t end_ns)
     }
 }
 
-static enum outcome attempt_until(struct attempt *attempt, uint64_t end_ns)
-{
-    np_quiescent_point(np_tls.thread);
-    enum outcome outcome = attempt_once(attempt);
-    return np_likely(outcome != NOT_NOW) ? outcome : await(attempt, end_ns);
-}
-
 static uint64_t after_ms(uint64_t ms)
 {
+    if (ms == UINT64_MAX)
+        return UINT64_MAX;
     uint64_t now_ns = np_os_now_ns();
     return ms > (UINT64_MAX - now_ns) / 1000000 ? UINT64_MAX : now_ns + ms * 1000000;
 }
 
+static np_noinline enum outcome send_later(struct neap_channel *channel, void *object, uint64_t ms)
+{
+    return await(&(struct attempt){channel, object, true}, after_ms(ms));
+}
+
+static np_noinline enum outcome receive_later(struct neap_channel *channel, uint64_t ms,
+                                              void **ret_object)
+{
+    struct attempt attempt = {channel, NULL, false};
+    enum outcome outcome = await(&attempt, after_ms(ms));
+    *ret_object = attempt.object;
+    return outcome;
+}
+
 /* ---- what is sent and received ---- */
 
-static void hand_over(void *object)
+static inline void hand_over(void *object)
 {
-    if (neap_is_tracked(object))
+    if (np_load_relaxed(&neap_header_of(object)->gc) & NP_GC_TRACKED) /* relaxed: we hold it */
         (void)neap_hand_over_graph(object, GRAPH_OBJECTS);
     else
         neap_hand_over(object);
 }
 
 /* The reference came out of a cell: it is the receiver's, or everybody's. */
-static void *adopt(void *object)
+static inline void *adopt(void *object)
 {
-    if (object != NULL && !neap_adopt(object))
+    if (!np_adopt(neap_header_of(object)))
         np_publish(neap_header_of(object));
     return object;
+}
+
+static inline __attribute__((always_inline)) enum outcome send_within(struct neap_channel *channel,
+                                                                      void *object, uint64_t ms)
+{
+    hand_over(object);
+    np_quiescent_point(np_tls.thread);
+    enum outcome outcome = attempt_once(&(struct attempt){channel, object, true});
+    return np_likely(outcome != NOT_NOW) ? outcome : send_later(channel, object, ms);
+}
+
+static inline __attribute__((always_inline)) void *receive_within(struct neap_channel *channel,
+                                                                  uint64_t ms)
+{
+    struct attempt attempt = {channel, NULL, false};
+    np_quiescent_point(np_tls.thread);
+    enum outcome outcome = attempt_once(&attempt);
+    void *object = attempt.object;
+    if (np_unlikely(outcome == NOT_NOW))
+        outcome = receive_later(channel, ms, &object);
+    return np_likely(outcome == DONE) ? adopt(object) : NULL;
+}
+
+/* False: there is no runtime any more. */
+static inline bool may_call(const char *call)
+{
+    if (np_likely(np_tls.id != NEAP_OWNER_NOBODY))
+        return true;
+    if (!np_usage_alive())
+        return false;
+    np_usage_check(call);
+    return true;
 }
 
 int neap_channel_send(struct neap_channel *channel, void *object)
 {
     if (object == NULL)
         return NEAP_EINVAL;
-    if (!np_usage_alive())
+    if (!may_call("neap_channel_send"))
         return NEAP_ESTATE;
-    np_usage_check("neap_channel_send");
-    hand_over(object);
-    if (attempt_until(&(struct attempt){channel, object, true}, UINT64_MAX) == DONE)
+    if (np_likely(send_within(channel, object, UINT64_MAX) == DONE))
         return NEAP_OK;
     neap_release(object);
     return NEAP_ESTATE;
@@ -297,45 +394,32 @@ int neap_channel_send(struct neap_channel *channel, void *object)
 
 bool neap_channel_send_within(struct neap_channel *channel, void *object, uint64_t ms)
 {
-    if (object == NULL || !np_usage_alive())
-        return false;
-    np_usage_check("neap_channel_send_within");
-    hand_over(object);
-    return attempt_until(&(struct attempt){channel, object, true}, after_ms(ms)) == DONE;
+    return object != NULL && may_call("neap_channel_send_within") &&
+           send_within(channel, object, ms) == DONE;
 }
 
 bool neap_channel_try_send(struct neap_channel *channel, void *object)
 {
-    if (object == NULL || !np_usage_alive())
+    if (object == NULL || !may_call("neap_channel_try_send"))
         return false;
-    np_usage_check("neap_channel_try_send");
     hand_over(object);
     return attempt_once(&(struct attempt){channel, object, true}) == DONE;
 }
 
 void *neap_channel_receive(struct neap_channel *channel)
 {
-    return neap_channel_receive_within(channel, UINT64_MAX);
+    return may_call("neap_channel_receive") ? receive_within(channel, UINT64_MAX) : NULL;
 }
 
 void *neap_channel_receive_within(struct neap_channel *channel, uint64_t ms)
 {
-    if (!np_usage_alive())
-        return NULL;
-    np_usage_check("neap_channel_receive");
-    struct attempt attempt = {channel, NULL, false};
-    np_quiescent_point(np_tls.thread);
-    enum outcome outcome = attempt_once(&attempt);
-    if (outcome == NOT_NOW)
-        outcome = await(&attempt, after_ms(ms));
-    return outcome == DONE ? adopt(attempt.object) : NULL;
+    return may_call("neap_channel_receive") ? receive_within(channel, ms) : NULL;
 }
 
 void *neap_channel_try_receive(struct neap_channel *channel)
 {
-    if (!np_usage_alive())
+    if (!may_call("neap_channel_try_receive"))
         return NULL;
-    np_usage_check("neap_channel_try_receive");
     struct attempt attempt = {channel, NULL, false};
     return attempt_once(&attempt) == DONE ? adopt(attempt.object) : NULL;
 }

@@ -115,7 +115,7 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
         bool exact = body_bytes == type->size && type->class_index != NP_CLASS_GENERAL;
         unsigned class_index =
             exact ? type->class_index : np_class_of(bytes) + np_class_offset(type);
-        if (np_trace_will_be_due(np_tls.heap, counted))
+        if (np_trace_will_be_due(np_tls.heap, counted) && np_trace_is_stop(np_tls.heap))
             serve_stop_point();
         header = np_heap_take(np_tls.heap, class_index);
         if (header == NULL)

@@ -100,7 +100,10 @@ size_t neap_hand_over_graph(void *object, size_t limit)
         neap_hand_over(object);
         return 0;
     }
-    struct graph_visitor graph = {.visitor = {give_child}, .limit = limit, .given = 1, .depth = 1};
+    struct graph_visitor graph; /* not initialized as a whole: the stack is 2 KiB */
+    graph.visitor.slot = give_child;
+    graph.limit = limit;
+    graph.given = graph.depth = 1;
     graph.stack[0] = root;
     while (graph.depth > 0) {
         struct neap_header *header = graph.stack[--graph.depth];

@@ -37,6 +37,30 @@ alpha, beta = scaling.fit({n: n / (1 + 0.05 * (n - 1) + 0.001 * n * (n - 1)) for
 tap.ok(near(alpha, 0.05, 1e-3) and near(beta, 0.001, 1e-3), "the universal scalability law is found again",
        f"{alpha} {beta}")
 
+tap.ok([scaling.where(ns, 10, 20) for ns in (9.5, 15, 21.5, 5, 60)] ==
+       ["inside", "inside", "inside", "2.0 x below", "3.0 x above"], "where a measured time lies")
+
+
+def counted_row(name, hottest):
+    return {"row": name, "threads": 2, "reads_moved": 1, "writes_moved": 1, "hottest": hottest}
+
+
+def timed(name, alone, two):
+    return [{"row": name, "threads": threads, "ns": [ns]} for threads, ns in ((1, alone), (2, two))]
+
+
+class Ways:
+    near, far, socket = 50.0, 120.0, 64
+
+
+moved = [{**counted_row(name, hottest), "threads": threads} for threads in (1, 2)
+         for name, hottest in ((scaling.YARDSTICK, 2), (scaling.PASSED, 0), ("between", 0))]
+transfers, predicted = scaling.predict(moved, timed(scaling.YARDSTICK, 4, 12) + timed(scaling.PASSED, 20, 180) +
+                                       timed("between", 10, 100), Ways)
+tap.ok(near(transfers[1], 80, 1e-6) and 0 < transfers[0] < 8, "the least and the most transfer are found", transfers)
+tap.ok(predicted[2]["range_ns"][0] < 100 < predicted[2]["range_ns"][1] and
+       near(predicted[2]["range_ns"][1], 170, 1e-6), "a row between them is predicted as a range", predicted[2])
+
 rows = [{"row": "x", "threads": n, "reads_moved": n / 2, "writes_moved": 0, "hottest": 0} for n in (1, 2, 16)]
 tap.ok(scaling.at(rows, "x", 2) == (1, 0) and scaling.at(rows, "x", 256) == (8, 0),
        "beyond what was counted the last count stays")

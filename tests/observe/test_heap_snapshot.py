@@ -7,8 +7,8 @@ import json
 import os
 import subprocess
 
-from client import node_module, path, planted, program
-from tap import done, ok, skip
+from client import SOURCE, node_module, path, planted, program
+from tap import done, ok, remark, skip
 
 sizes = planted("graph", "one.heapsnapshot")
 
@@ -136,4 +136,38 @@ const {HeapParser, utils} = core;
                of(number))
         ok(of(below)["dominator"] == one.nodes[top][2], "memlab: top dominates below", of(below))
         ok(of(left)["path"][-1:] == ["left"], "memlab: the path ends in the slot", of(left))
+
+# Chrome DevTools' own loader: what it shows of the same graph.
+loader = os.environ.get("NEAP_DEVTOOLS", os.path.expanduser("~/.cache/neap/devtools/loader.mjs"))
+
+
+def devtools(name, *names):
+    script = os.path.join(SOURCE, "tests/observe/devtools.mjs")
+    ended = subprocess.run(["node", script, loader, path(name), *names], capture_output=True, text=True,
+                           timeout=240, check=False, stdin=subprocess.DEVNULL)
+    try:
+        return json.loads(ended.stdout)
+    except ValueError:
+        remark(ended.stdout[-500:] + ended.stderr[-1500:])
+        return None
+
+
+if program("node") is None or not os.path.exists(loader):
+    skip("DevTools' loader reads it", "no node, or no loader (tools/get-clients makes it)")
+elif ok((seen := devtools("one.heapsnapshot", "hub", "side", "leaf[]")) is not None,
+        "DevTools' loader reads it"):
+    by_id = {node["id"]: node for node in seen["found"]}
+    ok(seen["nodes"] == len(one.nodes) and seen["size"] == sum(node[3] for node in one.nodes),
+       "DevTools: all nodes, and their size", seen)
+    for name, number in (("top", top), ("left", left), ("below", below)):
+        node = by_id[one.nodes[number][2]]
+        ok(node["retained"] == int(sizes[name]) and node["self"] == one.nodes[number][3],
+           f"DevTools: {name} retains the same, and its own size is its own", node)
+    array = by_id[one.nodes[one.named("leaf[]")[0]][2]]
+    ok(array["self"] == int(sizes["array"]) and array["retainers"] == [
+        ["many[2]", "hub", one.nodes[below][2]]], "DevTools: an array, its size and its retainer", array)
+    ok(by_id[one.nodes[top][2]]["distance"] == 1 and
+       ["2", "(GC roots)"] not in by_id[one.nodes[top][2]]["retainers"] and
+       "(external references)" in [name for _, name, _ in by_id[one.nodes[top][2]]["retainers"]],
+       "DevTools: what is held from outside is a root, and says so", by_id[one.nodes[top][2]])
 done()

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What bench/run-bench makes of figures: comparisons, refusals, the page; on figures made up here.
+Where the benchmarks are built some run, tiny: their times mean nothing, and are not looked at."""
+import copy
+import json
+import os
+import platform
+import re
+import sys
+from html.parser import HTMLParser
+
+from tap import BUILD, SOURCE, done, ok, run, scratch, skip, write
+
+BENCH = os.path.join(SOURCE, "bench", "run-bench")
+TABLE = os.path.join(SOURCE, "bench", "performance-table")
+told = {
+    "machine": {"cpu": "A <fast> one", "processors": 2, "memory_mib": 4096, "kernel": "1", "system": "D",
+                "load": 0.0},
+    "versions": {"libc6": "1"}, "commit": "abc", "quick": True, "repetitions": 3, "min_time": 0.03,
+    "when": "then", "skipped": {"counting/one": {"atomic": "no <reason>"}},
+    "missing": {"collect_nim": "nim"},
+    "figures": {
+        "counting/one": {"neap_inline": {"time": [1.0, 1.1, 1.2], "cpu": [1, 1, 1]},
+                         "plain": {"time": [2.0, 2.1, 2.2], "cpu": [1, 1, 1]}},
+        "load/server_1s": {
+            peer: {"time": [9.0] * 3, "p50_us": [2.0 * slow] * 3, "p90_us": [3.0 * slow] * 3,
+                   "p99_us": [5.0 * slow] * 3, "p999_us": [40.0 * slow] * 3, "max_us": [900.0 * slow] * 3}
+            for peer, slow in (("neap", 1), ("go", 7))},
+        "processes/idle": {"neap": {"cpu_us_per_s": [0.0] * 3}, "java": {"cpu_us_per_s": [80.0] * 3}},
+    }}
+
+
+def kept(name, change=lambda figures: None):
+    figures = copy.deepcopy(told)
+    change(figures)
+    return write(name, json.dumps(figures))
+
+
+def compare(old, new):
+    return run([sys.executable, BENCH, "--compare", old, new])
+
+
+# ---- comparisons ----
+
+old = kept("old.json")
+status, output = compare(old, kept("same.json"))
+ok(status == 0 and "nothing" in output, "the same figures: nothing changed", output)
+
+
+def slower(figures):
+    figures["figures"]["counting/one"]["neap_inline"]["time"] = [1.5, 1.6, 1.7]
+    figures["figures"]["counting/one"]["plain"]["time"] = [2.15, 2.3, 2.4]
+
+
+status, output = compare(old, kept("slower.json", slower))
+ok(status == 0 and re.search(r"counting/one +neap_inline +time +1\.1 -> +1\.6 +\+45 %", output),
+   "what became slower beyond noise is told", output)
+ok("plain" not in output, "what changed within its range is not", output)
+for key, value in (("cpu", "another"), ("processors", 64), ("memory_mib", 1), ("kernel", "2")):
+    status, output = compare(old, kept("other.json", lambda f: f["machine"].update({key: value})))
+    ok(status == 1 and "another machine" in output and key in output, f"another {key}: refused", output)
+for key, value in (("quick", False), ("min_time", 0.1)):
+    status, output = compare(old, kept("other.json", lambda f: f.update({key: value})))
+    ok(status == 1 and f"another {key}" in output, f"another {key}: refused", output)
+for name, text in (("broken.json", "{"), ("empty.json", "{}")):
+    status, output = compare(write(name, text), old)
+    ok(status == 1 and "no figures" in output, f"{name}: no figures", output)
+status, output = run([sys.executable, BENCH, "--compare", old, old, old])
+ok(status == 2, "three files: refused", output)
+
+# ---- the page ----
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(SOURCE, "bench"))
+import report  # noqa: E402
+
+
+class Page(HTMLParser):
+    EMPTY = ("meta", "rect", "path", "polyline")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.wrong, self.ids, self.links = [], [], set(), set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.ids.update(value for key, value in attributes if key == "id")
+        self.links.update(value[1:] for key, value in attributes if key == "href")
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+path = os.path.join(scratch, "page.html")
+goals = [(True, "counting/one", "neap_inline", "time", 0.5, 1.3, "plain")]
+report.write(path, told, goals, re.compile("^neap").match, lambda value: f"{value:.3g}",
+             lambda row: {"load": "p99_us", "processes": "cpu_us_per_s"}.get(row.split("/")[0], "time"))
+with open(path, encoding="utf-8") as file:
+    text = file.read()
+page = Page(text)
+ok(not page.wrong and not page.open, "tags are closed in order", (page.wrong, page.open))
+ok(page.links and page.links <= page.ids, "the contents lead to what is there", page.links - page.ids)
+ok("A &lt;fast&gt; one" in text and "no &lt;reason&gt;" in text, "names are text", text)
+ok("collect_nim (package nim)" in text, "what is missing is named", text)
+ok(text.count("<polyline") == 2 and "5, 900" in text and "35, 6.3e+03" in text,
+   "answering times: a line per peer, with 99 of 100 and the longest", text)
+
+# ---- the README's table ----
+
+status, output = run([sys.executable, TABLE, old])
+ok(status == 1 and "| `--only counting/one` |" in output and "plain 2.1" in output and
+   "no figures for alloc/lifo_48" in output, "a row of the table, with what repeats it", output)
+
+# ---- the programs, tiny ----
+
+if not os.path.exists(os.path.join(BUILD, "bench", "processes")):
+    skip("benchmarks run", "they are not built")
+else:
+    out = os.path.join(scratch, "tiny.json")
+    status, output = run([sys.executable, BENCH, "--build", BUILD, "--repetitions", "1", "--min-time", "0.001",
+                          "--json", out, "--html", os.path.join(scratch, "tiny.html"), "--only", "counting/one",
+                          "--only", "processes/start", "--only", "alloc/lifo_48"])
+    ok(status == 0 and "FAILED" not in output, "some run", output)
+    with open(out, encoding="utf-8") as file:
+        tiny = json.load(file)
+    ok(all(tiny["figures"].get(row, {}).get(peer, {}).get("time")
+           for row, peer in (("counting/one", "neap"), ("processes/start", "c"), ("processes/start", "neap"),
+                             ("alloc/lifo_48", "neap"))), "and tell times", sorted(tiny["figures"]))
+    ok(tiny["machine"]["kernel"] == platform.release(), "with the machine they ran on", tiny["machine"])
+    status, output = run([sys.executable, BENCH, "--build", BUILD, "--compare", old])
+    ok(status == 1 and "another machine" in output, "another machine's figures: refused before anything runs",
+       output)
+done()
