@@ -77,6 +77,18 @@ static inline void count(struct np_heap *heap, const struct np_large *large, int
     np_count_add(&own->large_blocks[large->is_object], sign);
     np_count_add(&own->large_bytes[large->is_object], sign * (int64_t)large->bytes);
     np_count_add(&own->large_slack, sign * (int64_t)large->slack);
+    if (large->is_object && sign > 0 && np_large_is_due(heap))
+        heap->debt = true;
+}
+
+bool np_large_is_due(const struct np_heap *heap)
+{
+    return heap->own->large_bytes[1] >= heap->own->large_due; /* ours */
+}
+
+void np_large_set_due(struct np_heap *heap, int64_t more)
+{
+    heap->own->large_due = heap->own->large_bytes[1] + more;
 }
 
 static void count_heap(struct np_heap *heap, void *arg)

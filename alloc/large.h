@@ -67,6 +67,12 @@ void np_large_ask(void *block, size_t bytes);
 /* Returns what has waited long enough; called from slow paths and stop points. */
 void np_large_reclaim(void);
 
+/* Bytes of large objects that the heap's thread has made, less those it has freed, count as debt
+ * beyond a limit: has it been reached; the next one is so many bytes from now. */
+struct np_heap;
+bool np_large_is_due(const struct np_heap *heap);
+void np_large_set_due(struct np_heap *heap, int64_t more);
+
 struct np_large_counts {
     uint64_t blocks[2], bytes[2]; /* untyped, objects */
     uint64_t slack_bytes;         /* of both */

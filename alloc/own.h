@@ -67,8 +67,9 @@ struct np_heap_own {
     struct np_large_cache large;       /* (o) */
     struct np_quarantine quarantine;   /* (o) */
     uint32_t until_sample;             /* (o) refills until np_sample_take is asked */
-    int64_t large_blocks[2], large_bytes[2];  /* (o>) untyped, objects: made less freed, here */
-    int64_t large_slack;                      /* (o>) of these bytes, what nobody asked for */
+    int64_t large_blocks[2], large_bytes[2]; /* (o>) untyped, objects: made less freed, here */
+    int64_t large_slack;                     /* (o>) of these bytes, what nobody asked for */
+    int64_t large_due; /* (o) bytes of large objects from which on the heap is in debt */
     struct np_outgoing outgoing[NP_OUTGOING]; /* (o) */
     uint32_t outgoing_count;                  /* (o) parcels in outgoing */
     bool redistributing;                      /* (o) strays are being sent on */

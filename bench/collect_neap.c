@@ -155,6 +155,36 @@ static void run_collection_immortal(struct bench_state *state, const void *arg)
     peer_automatic(true);
 }
 
+/* A graph that nobody holds any more: what freeing it takes, of the whole collection. */
+static void add_sweep(const struct neap_gc_event *event, void *arg)
+{
+    double *ret_ns = arg;
+    if (!event->start)
+        *ret_ns += (double)event->phase_ns[NEAP_GC_PHASE_SWEEP];
+}
+
+static void run_freeing(struct bench_state *state, const void *arg)
+{
+    const struct graph *graph = arg;
+    double sweep_ns = 0, objects = 0;
+    begin_row(state);
+    peer_automatic(false);
+    if (neap_gc_add_callback(add_sweep, &sweep_ns) != NEAP_OK)
+        abort();
+    while (bench_keep_running(state, graph->nodes)) {
+        struct node *root = make_graph(graph);
+        struct node *leaf = root; /* the way back makes a cycle of all of it */
+        for (uint32_t left = graph->nodes; left > 1; left /= 2)
+            leaf = node_side(leaf, 0);
+        node_link(leaf, 0, root);
+        node_drop(root);
+        objects += (double)neap_collect(2);
+    }
+    neap_gc_remove_callback(add_sweep, &sweep_ns);
+    bench_counter(state, "freed_ns", sweep_ns / objects, BENCH_SUM);
+    peer_automatic(true);
+}
+
 static void run_trees_uncollected(struct bench_state *state, const void *arg)
 {
     neap_gc_disable();
@@ -204,7 +234,12 @@ static void add_own_rows(void)
         {"collect/sequential_1m/neap_immortal", 1000000, false},
         {"collect/sequential_10m/neap_immortal", 10000000, false},
     };
+    static const struct graph freed[] = {
+        {"collect/free_1m/neap_1", 1000000, true},
+        {"collect/free_1m/neap_2", 1000000, true},
+    };
     add_graphs(workers, 2, run_collection);
+    add_graphs(freed, 2, run_freeing);
     add_graphs(immortal, 2, run_collection_immortal);
     bench_add(&(struct bench_case){.name = "collect/workers_1m/chaser_1", .run = run_chase});
     bench_add(&(struct bench_case){
@@ -223,13 +258,13 @@ static void add_own_rows(void)
                                    .iterations = CHAIN});
 }
 
-/* Options are read once, before the first row: neap_1 and neap_2 of the workers run alone. */
+/* Options are read once, before the first row: neap_1 and neap_2 run alone. */
 static void choose_workers(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
         for (int workers = 1; workers <= 2; workers++) {
             char wanted[48], option[48];
-            snprintf(wanted, sizeof wanted, "workers_1m/neap_%d", workers);
+            snprintf(wanted, sizeof wanted, "_1m/neap_%d", workers);
             snprintf(option, sizeof option, "collector_threads=%d", workers);
             if (strstr(argv[i], wanted) != NULL)
                 setenv("NEAP_OPTIONS", option, 1);

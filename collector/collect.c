@@ -37,6 +37,7 @@
 #include <string.h>
 
 #include "alloc/heap.h"
+#include "alloc/large.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -418,9 +419,12 @@ static bool lock_if_due(void)
 
 void np_collector_serve_debt(struct np_heap *heap)
 {
+    bool large = np_large_is_due(heap);
     int64_t made = np_pacing_take_debt(heap);
+    if (large)
+        np_large_set_due(heap, NP_CONFINED_LARGE); /* or what the collection finds better */
     if (np_pacing_is_on())
-        np_confined_collect(heap, made);
+        np_confined_collect(heap, made, large);
     np_concurrent_throttle();
     if (!lock_if_due())
         return;

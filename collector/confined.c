@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "alloc/heap.h"
+#include "alloc/large.h"
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -26,8 +27,10 @@
 #include "threads/thread.h"
 
 enum {
-    ROWS_MOST = 256, /* pools, 4 MiB; more young ones than that are left to a stop */
-    AGAIN_SHARE = 2  /* times what a collection looked at in vain are made before the next one */
+    ROWS_MOST = 256,  /* pools, 4 MiB; more young ones than that are left to a stop */
+    FREE_SHARE = 8,   /* free blocks that cost as much to look at as an object */
+    AGAIN_BYTES = 64, /* of large objects count like one made */
+    AGAIN_SHARE = 2   /* times what a collection looked at in vain are made before the next one */
 };
 enum { WORDS_MOST = ROWS_MOST * NP_SIDE_ROW };
 
@@ -42,8 +45,9 @@ struct confined {
     uint32_t row_count;
     size_t member_count;
     size_t top;                  /* of the stack */
-    size_t looked_at;            /* blocks */
+    size_t looked_at;            /* blocks; free ones count for less */
     int64_t fresh;               /* objects made and not freed since the last collection, */
+    int64_t large_due;           /* bytes of large objects until then, if they come first */
     int64_t fresh_due;           /* and how many there are to be for the next */
     uint64_t too_many;           /* np_pacing_resets() + 1 when there were too many pools, or 0 */
     uint64_t collections, freed; /* (o>) */
@@ -190,7 +194,7 @@ static void count_pool(struct confined *table, uint32_t row)
     const struct np_pool *pool = &np_region.pools[table->pools[row]];
     uint32_t *words = &table->words[(size_t)row * NP_SIDE_ROW];
     char *block = np_pool_memory(pool);
-    table->looked_at += pool->carved;
+    table->looked_at += pool->used + (size_t)(pool->carved - pool->used) / FREE_SHARE;
     for (unsigned i = pool->carved; i > 0; i--, block += pool->block_bytes) {
         struct neap_header *header = (struct neap_header *)(void *)block;
         /* relaxed, both: nobody else writes our id there, or a count beside it */
@@ -362,6 +366,14 @@ static void plan_next(struct confined *table, const struct np_heap *heap)
     int64_t least = np_pacing_threshold_young() / 2; /* well before everybody's would be due */
     table->fresh = 0;
     table->fresh_due = in_vain > least ? in_vain : least;
+    table->large_due = in_vain * AGAIN_BYTES;
+}
+
+/* Large objects that hang off small garbage are memory that the count of objects does not see. */
+static void plan_next_large(const struct confined *table, struct np_heap *heap)
+{
+    np_large_set_due(heap,
+                     table->large_due > NP_CONFINED_LARGE ? table->large_due : NP_CONFINED_LARGE);
 }
 
 /* Candidates of the thread's young pools; false: there are too many pools, until a stop makes them
@@ -380,24 +392,29 @@ static bool look(struct confined *table, struct np_heap *heap)
     return dealt;
 }
 
-void np_confined_collect(struct np_heap *heap, int64_t made)
+void np_confined_collect(struct np_heap *heap, int64_t made, bool large)
 {
     struct confined *table;
     if (!np_options.confined || (table = own_table(heap->id)) == NULL)
         return;
     table->fresh += made;
-    if (table->fresh < table->fresh_due || neap_gc_get_debug() != 0 || np_options.audit_visit)
+    if ((table->fresh < table->fresh_due && !large) || neap_gc_get_debug() != 0 ||
+        np_options.audit_visit)
         return;
     np_plan_update();
     if (!look(table, heap))
         return;
     plan_next(table, heap);
+    plan_next_large(table, heap);
     if (table->member_count == 0)
         return;
     verify(table);
     int64_t before = blocks_at_hand(heap);
     condemn_all(table);
     free_all(table);
+    if (np_tls.dying == 0) /* what hung off the set, as much again as the set */
+        np_death_drain_plain(np_tls.local, table->member_count);
+    plan_next_large(table, heap);
     /* what has gone back to the pools is counted when it is handed out again; pacing was told of
      * all of it as made */
     np_pacing_correct(blocks_at_hand(heap) - before - (int64_t)table->member_count);

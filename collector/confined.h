@@ -24,14 +24,19 @@
 #ifndef NP_COLLECTOR_CONFINED_H
 #define NP_COLLECTOR_CONFINED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct np_heap;
 
+/* Bytes of large objects, net of those freed, after which a heap's thread looks for garbage however
+ * few objects it has made. */
+enum { NP_CONFINED_LARGE = 256 * 1024 };
+
 /* Collects for the calling thread, whose heap it is and which has made `made` objects since the
  * last call, net of those freed. Does nothing until so many are new that what was looked at in vain
- * last time is worth another look. */
-void np_confined_collect(struct np_heap *heap, int64_t made);
+ * last time is worth another look, or, large, the large ones alone are worth it. */
+void np_confined_collect(struct np_heap *heap, int64_t made, bool large);
 
 /* Collections that freed something, and the objects they freed, by all threads so far. */
 void np_confined_read(uint64_t *ret_collections, uint64_t *ret_freed);

@@ -125,6 +125,24 @@ static void *load(struct np_entry *entry)
     }
 }
 
+/* What is in the entry, dead or not: the peek clock keeps it. The type is that of a peekable object
+ * as long as a peek lasts, and 0 where it is not one and has been freed. */
+static void *peek(const struct np_entry *entry)
+{
+    /* [MM-slot-1] acquire: the value as it was when it was stored */
+    void *value = np_load_acquire(&entry->value);
+    if (is_dead(value))
+        return NULL;
+    uint32_t type =
+        np_load_relaxed(&neap_header_of(value)->type); /* relaxed: constant, or misuse */
+    if (np_unlikely(type != 0 && !(np_type_at(type)->flags & NEAP_PEEKABLE)))
+        np_panic_at("neap_map_peek",
+                    "%s is not a NEAP_PEEKABLE type: only values that wait for the "
+                    "end of a peek before they are freed can be read without a reference",
+                    np_type_at(type)->name);
+    return value;
+}
+
 /* The entry's value becomes `value`, already counted for it; the old one's reference is the
  * caller's. NULL: the entry is dead. */
 static void *replace(struct np_entry *entry, const void *value)
@@ -265,6 +283,19 @@ void *neap_map_get_key(struct neap_map *map, const void *key)
 void *neap_map_get(struct neap_map *map, const struct neap_string *key)
 {
     return neap_map_get_key(map, key);
+}
+
+void *neap_map_peek_key(struct neap_map *map, const void *key)
+{
+    if (key == NULL || !may_call("neap_map_peek"))
+        return NULL;
+    struct np_entry *entry = find(map, key);
+    return entry != NULL ? peek(entry) : NULL;
+}
+
+void *neap_map_peek(struct neap_map *map, const struct neap_string *key)
+{
+    return neap_map_peek_key(map, key);
 }
 
 /* ---- writing ---- */

@@ -46,6 +46,13 @@ neap_map_new_with(uint64_t (*hash)(const void *key), bool (*equal)(const void *a
  * refs: new | user code: no | point: none | threads: attached | fails: NULL, no such key */
 NEAP_PUBLIC NEAP_NODISCARD void *neap_map_get(struct neap_map *map, const struct neap_string *key);
 
+/* The value of key without counting it: readable until this thread's next quiescent point or call
+ * marked "user code: yes". For values of NEAP_PEEKABLE types, others end the program; through it
+ * only immutable and atomic slots are read. neap_try_retain keeps it. Writes nothing at all, so
+ * that threads which read one entry do not disturb each other.
+ * refs: borrowed until quiescent | user code: no | point: none | threads: attached | fails: NULL */
+NEAP_PUBLIC NEAP_NODISCARD void *neap_map_peek(struct neap_map *map, const struct neap_string *key);
+
 /* Gives key this value, in place of the one it has. NEAP_OK, NEAP_ENOMEM, or NEAP_EINVAL for a NULL
  * key or value.
  * refs: none | user code: yes | point: none | threads: attached | fails: status */
@@ -82,10 +89,13 @@ NEAP_PUBLIC size_t neap_map_count(const struct neap_map *map);
  * refs: none | user code: yes | point: none | threads: attached | fails: no */
 NEAP_PUBLIC size_t neap_map_each(struct neap_map *map, neap_entry_fn *visit, void *arg);
 
-/* For the keys of neap_map_new_with: as neap_map_get, neap_map_set, neap_map_take and
- * neap_map_remove. neap_map_each shows such a key as if it were a string: cast it.
+/* For the keys of neap_map_new_with: as neap_map_get, neap_map_peek, neap_map_set, neap_map_take
+ * and neap_map_remove. neap_map_each shows such a key as if it were a string: cast it.
  * refs: new | user code: no | point: none | threads: attached | fails: NULL, no such key */
 NEAP_PUBLIC NEAP_NODISCARD void *neap_map_get_key(struct neap_map *map, const void *key);
+
+/* refs: borrowed until quiescent | user code: no | point: none | threads: attached | fails: NULL */
+NEAP_PUBLIC NEAP_NODISCARD void *neap_map_peek_key(struct neap_map *map, const void *key);
 
 /* refs: none | user code: yes | point: none | threads: attached | fails: status */
 NEAP_PUBLIC int neap_map_set_key(struct neap_map *map, void *key, void *value);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/death.h"
 #include "tests/harness.h"
 
 struct thing {
@@ -501,9 +502,111 @@ static void forks(void)
 #endif
 }
 
+/* ---- peeking ---- */
+
+/* Both words are written before it is shared, and once more when nobody can peek at it any more. */
+struct page {
+    int id, mirror;
+};
+static void page_dispose(void *self)
+{
+    struct page *page = self;
+    __atomic_store_n(&page->mirror, 0, __ATOMIC_RELAXED);
+}
+NEAP_DEFINE_TYPE(page, (), .dispose = page_dispose, .flags = NEAP_PEEKABLE);
+
+enum { PAGES = 8, PEEK_ROUNDS = 4000 };
+
+struct library {
+    struct neap_map *map;
+    struct neap_string *names[PAGES];
+    int torn, kept, kept_wrong; /* (x) */
+};
+
+static struct page *make_page(int id)
+{
+    struct page *page = neap_new(page);
+    if (page == NULL)
+        bail("out of memory");
+    page->id = id;
+    page->mirror = ~id;
+    return page;
+}
+
+static bool is_whole(const struct page *page)
+{
+    return __atomic_load_n(&page->mirror, __ATOMIC_RELAXED) == ~page->id;
+}
+
+/* One thread writes, the others read; a page that is kept is whole after a point, too. */
+static void peek_or_write(void *arg, unsigned index)
+{
+    struct library *library = arg;
+    uint64_t random = 77 + index;
+    for (int i = 0; i < PEEK_ROUNDS; i++) {
+        struct neap_string *name = library->names[harness_random(&random) % PAGES];
+        if (index == 0) {
+            struct page *page = make_page(i);
+            if (i % 7 == 0)
+                (void)neap_map_remove(library->map, name);
+            else
+                (void)neap_map_set(library->map, name, page);
+            neap_release(page);
+        } else {
+            struct page *page = neap_map_peek(library->map, name);
+            if (i % 8 == 0)
+                sched_yield(); /* no point of ours: the peek lasts */
+            if (page != NULL && !is_whole(page))
+                __atomic_fetch_add(&library->torn, 1, __ATOMIC_RELAXED);
+            struct page *kept = i % 5 == 0 ? neap_try_retain(page) : NULL;
+            neap_safepoint();
+            __atomic_fetch_add(&library->kept, kept != NULL, __ATOMIC_RELAXED);
+            if (kept != NULL && !is_whole(kept))
+                __atomic_fetch_add(&library->kept_wrong, 1, __ATOMIC_RELAXED);
+            neap_release(kept);
+        }
+    }
+}
+
+static void peeking(void)
+{
+    struct library library = {.map = neap_map_new()};
+    for (int i = 0; i < PAGES; i++) {
+        library.names[i] = name_of(i);
+        struct page *page = make_page(i);
+        neap_map_set(library.map, library.names[i], page);
+        is_ptr(neap_map_peek(library.map, library.names[i]), page, "a peek shows the value");
+        is_int(neap_refcount(page), 2, "and does not count it");
+        neap_release(page);
+    }
+    struct neap_string *nobodys = name_of(PAGES);
+    ok(neap_map_peek(library.map, nobodys) == NULL && neap_map_peek(library.map, NULL) == NULL,
+       "where there is none it shows none");
+    neap_release(nobodys);
+    harness_run(3, peek_or_write, &library);
+    is_int(library.torn, 0, "no peek shows what has been disposed of, beside a writer");
+    is_int(library.kept_wrong, 0, "and what was kept stays (%d)", library.kept);
+    for (int i = 0; i < PAGES; i++)
+        neap_release(library.names[i]);
+    neap_release(library.map);
+}
+
+static void peek_at_another(void *arg)
+{
+    (void)arg;
+    if (neap_init(NULL) != NEAP_OK)
+        return;
+    struct neap_map *map = neap_map_new();
+    struct neap_string *name = name_of(1);
+    neap_map_set(map, name, name);
+    (void)!neap_map_peek(map, name);
+}
+
 int main(void)
 {
     plan_lazy();
+    dies_with(peek_at_another, NULL, "not a NEAP_PEEKABLE type",
+              "a value of another type is not peeked at");
     harness_begin();
     basics();
     conditions();
@@ -514,6 +617,7 @@ int main(void)
     change_while_walking();
     together();
     walk_beside_writers();
+    peeking();
     forks();
     return harness_end();
 }

@@ -126,7 +126,8 @@ else:
     out = os.path.join(scratch, "tiny.json")
     status, output = run([sys.executable, BENCH, "--build", BUILD, "--repetitions", "1", "--min-time", "0.001",
                           "--json", out, "--html", os.path.join(scratch, "tiny.html"), "--only", "counting/one",
-                          "--only", "processes/start", "--only", "alloc/lifo_48"])
+                          "--only", "processes/start/c", "--only", "processes/start/neap",
+                          "--only", "alloc/lifo_48/neap"])
     ok(status == 0 and "FAILED" not in output, "some run", output)
     with open(out, encoding="utf-8") as file:
         tiny = json.load(file)
