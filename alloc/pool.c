@@ -61,8 +61,9 @@ void np_pool_init(struct np_pool *pool, struct np_heap *heap, unsigned class_ind
     np_store_relaxed(&pool->traced, (uint8_t)0); /* relaxed, both: no block of it is out */
     np_store_relaxed(&pool->traced_blocks, (uint16_t)0);
     memset(np_pool_free_bits(pool), 0, (row->capacity + 63u) / 64 * sizeof(uint64_t));
-    /* relaxed: as for the owner */
-    np_store_relaxed(&pool->kind, (uint8_t)(row->is_object ? NP_POOL_OBJECTS : NP_POOL_UNTYPED));
+    /* [MM-pool-kind-1] release: a concurrent collection that sees the kind sees the class; pairs
+     * with the acquire in proposal.c */
+    np_store_release(&pool->kind, (uint8_t)(row->is_object ? NP_POOL_OBJECTS : NP_POOL_UNTYPED));
     np_pool_set_owner(pool, heap);
     if (NP_GUARD)
         np_guard_pool(pool);

@@ -67,6 +67,10 @@ static bool read_number(const char *text, size_t length, uint64_t *ret_value)
         *ret_value = digits[1] == 'n';
         return true;
     }
+    if (strcmp(digits, "stopped") == 0 || strcmp(digits, "concurrent") == 0) { /* of collector */
+        *ret_value = digits[0] == 'c';
+        return true;
+    }
     unsigned shift = 0;
     const char *suffixes = "kmgt", *suffix = strchr(suffixes, digits[length - 1] | 0x20);
     bool hexadecimal = length > 2 && digits[0] == '0' && (digits[1] | 0x20) == 'x';

@@ -51,6 +51,10 @@
     X(pool_given, "an empty pool is nobody's, its tag not yet taken") \
     X(resumed, "the world goes on, verdicts not yet carried out") \
     X(confined_counted, "a thread has counted its own objects, not yet marked what lives") \
+    X(concurrent_poll, "a concurrent collection has read objects, and polls") \
+    X(concurrent_counted, "a concurrent collection has counted, not yet marked what lives") \
+    X(concurrent_traced, "a concurrent collection has candidates, not yet looked again") \
+    X(concurrent_proposed, "a concurrent collection's candidates are in order, not yet judged") \
     X(helper_idle, "the helper is about to sleep")
 
 enum np_perturb_point {

@@ -25,7 +25,9 @@
     X(lose_deferred_count, 2, "a thread's counts of deferred objects are lost at a stop") \
     X(forget_published, 1, "an object taken out of another thread's slot is not marked so") \
     X(skip_last_look, 1, "a thread frees what another has acquired while it looked for garbage") \
-    X(lose_ward, 200, "the collector reaches a key in a weak map and not its value")
+    X(lose_ward, 200, "the collector reaches a key in a weak map and not its value") \
+    X(trust_proposal, 1, "a concurrent collection frees what it proposed, held or not") \
+    X(edge_twice, 20, "a concurrent collection subtracts a reference twice")
 
 enum np_plant {
     NP_PLANT_NONE,

@@ -45,6 +45,7 @@
 #include "base/probe.h"
 #include "collector/audit.h"
 #include "collector/collect.h"
+#include "collector/concurrent.h"
 #include "collector/confined.h"
 #include "collector/count.h"
 #include "collector/crew.h"
@@ -65,6 +66,7 @@
 #include "runtime/batch.h"
 #include "runtime/death.h"
 #include "runtime/deferred.h"
+#include "runtime/hold.h"
 #include "runtime/usage.h"
 #include "threads/blocking.h"
 #include "threads/clock.h"
@@ -100,6 +102,7 @@ int np_collector_init(void)
 void np_collector_fini(void)
 {
     np_crew_fini();
+    np_concurrent_fini();
     np_confined_fini();
     np_known_fini();
     np_count_fini();
@@ -200,6 +203,8 @@ static void collect_locked(int generation, unsigned rounds, struct np_findings *
     np_phases_lap(phases, NEAP_GC_PHASE_HANDSHAKE);
     np_world_stop(NP_STOP_COLLECT);
     np_phases_lap(phases, NEAP_GC_PHASE_STOP);
+    if (generation == 2) /* all is looked at here: a concurrent cycle reads nothing any more */
+        np_concurrent_cancel();
     uint64_t garbage = collect_stopped(generation, ret_findings, &tally, phases);
     np_world_start();
     np_perturb(resumed);
@@ -327,6 +332,41 @@ static void leave_pending(struct np_garbage *garbage)
     np_pending_push(&garbage->item);
 }
 
+void np_collect_wait_locked(struct np_findings *findings)
+{
+    struct np_garbage *user = findings->user;
+    if (user != NULL && user->stage == NP_GARBAGE_PEEKED) {
+        user->item.run = run_item;
+        np_list_push_back(&collector.waiting, &user->item.link);
+        findings->user = NULL;
+    }
+    serve_waiting_locked();
+}
+
+static void leave_findings(struct np_findings *findings)
+{
+    np_pending_push_all(&findings->calls);
+    if (findings->user != NULL)
+        leave_pending(findings->user);
+    if (findings->stuck != NULL)
+        leave_pending(findings->stuck);
+}
+
+void np_collect_carry_out(struct np_findings *findings, struct np_phases *phases)
+{
+    np_phases_skip(phases);
+    np_sweep(findings, NP_QUIET);
+    np_phases_lap(phases, NEAP_GC_PHASE_SWEEP);
+    leave_findings(findings);
+}
+
+/* What a concurrent cycle that was ended, by a stopped collection or a fork, held back. */
+static void return_held(void)
+{
+    if (!np_hold_wanted())
+        np_hold_return();
+}
+
 /* The lock is held and given up in here. */
 static void sweep_unlock(const struct np_findings *findings, enum np_manner manner,
                          struct np_phases *phases)
@@ -350,19 +390,10 @@ static void collect_quietly_unlock(int generation)
     np_phases_begin(&phases);
     uint64_t start_ns = phases.lap_ns;
     collect_locked(generation, 1, &findings, &event, &phases);
-    struct np_garbage *user = findings.user;
-    bool peeked = user != NULL && user->stage == NP_GARBAGE_PEEKED;
-    if (peeked) {
-        user->item.run = run_item;
-        np_list_push_back(&collector.waiting, &user->item.link);
-    }
-    serve_waiting_locked();
+    np_collect_wait_locked(&findings);
     sweep_unlock(&findings, NP_QUIET, &phases);
-    np_pending_push_all(&findings.calls);
-    if (user != NULL && !peeked)
-        leave_pending(user);
-    if (findings.stuck != NULL)
-        leave_pending(findings.stuck);
+    return_held();
+    leave_findings(&findings);
     event.total_ns = np_os_now_ns() - start_ns;
     memcpy(event.phase_ns, phases.ns, sizeof event.phase_ns);
     np_report_collection(&event);
@@ -394,9 +425,12 @@ void np_collector_serve_debt(struct np_heap *heap)
         np_large_set_due(heap, NP_CONFINED_LARGE); /* or what the collection finds better */
     if (np_pacing_is_on())
         np_confined_collect(heap, made, large);
+    np_concurrent_throttle();
     if (!lock_if_due())
         return;
     int generation = np_pacing_due();
+    if (generation == 2 && np_concurrent_takes())
+        generation = np_pacing_due_younger();
     if (generation >= 0)
         collect_quietly_unlock(generation);
     else
@@ -451,6 +485,7 @@ ptrdiff_t neap_collect(int generation)
     np_list_init(&waiting);
     np_list_append_all(&waiting, &collector.waiting);
     sweep_unlock(&findings, NP_LOUD, &phases);
+    return_held();
     event.total_ns = phases.lap_ns - start_ns;
     np_report_collection(&event);
     size_t found = finish_findings(&findings, &waiting, &phases);
@@ -469,6 +504,7 @@ void np_collector_end(void)
 {
     neap_gc_set_debug(0);
     np_saved_drop();
+    np_hold_return();
 }
 
 /* ---- fork ---- */
@@ -484,6 +520,16 @@ void np_collector_before_fork(void)
 {
     if (!is_walking())
         np_lock_parked(&collector.lock);
+}
+
+void np_collector_forbid(void)
+{
+    np_concurrent_forbid();
+}
+
+void np_collector_allow(void)
+{
+    np_concurrent_allow();
 }
 
 void np_collector_before_fork_stopped(void)
@@ -503,4 +549,5 @@ void np_collector_after_fork(void)
 void np_collector_forked(void)
 {
     np_crew_forked();
+    np_concurrent_forked();
 }

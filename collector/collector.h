@@ -25,8 +25,12 @@ void np_collector_reclaim(void);
 void np_collector_before_fork(void);
 void np_collector_before_fork_stopped(void);
 void np_collector_after_fork(void);
-/* In the child: the crew is gone. */
+/* In the child: the crew is gone, and the thread of concurrent collections. */
 void np_collector_forked(void);
+/* A shutdown begins: no thread of the collector's from here on; and, if it was not the last, again
+ * when one is wanted. Forbidden until the first np_collector_allow. */
+void np_collector_forbid(void);
+void np_collector_allow(void);
 /* A thread's heap is new. */
 void np_collector_adopt_heap(struct np_heap *heap);
 

@@ -114,6 +114,13 @@ void np_events_print(const struct neap_gc_event *event)
             (double)event->total_ns / 1e6, (double)event->stopped_ns / 1e6, phases);
 }
 
+void np_events_print_giant(size_t objects, uint64_t stopped_ns)
+{
+    if (neap_gc_get_debug() & NEAP_GC_DEBUG_STATS)
+        fprintf(stderr, "neap: one component of %zu objects took a stop of %.3f ms\n", objects,
+                (double)stopped_ns / 1e6);
+}
+
 void np_events_print_object(const struct neap_header *header, bool collectable)
 {
     unsigned flag = collectable ? NEAP_GC_DEBUG_COLLECTABLE : NEAP_GC_DEBUG_UNCOLLECTABLE;

@@ -18,6 +18,8 @@ void np_events_call_later(const struct neap_gc_event *end);
 
 /* Lines on standard error, as the debug flags ask. */
 void np_events_print(const struct neap_gc_event *event);
+/* One component that did not fit the pause target was judged in one stop. */
+void np_events_print_giant(size_t objects, uint64_t stopped_ns);
 void np_events_print_object(const struct neap_header *header, bool collectable);
 
 /* Around a fork: no thread is in the middle of adding or removing a callback. */

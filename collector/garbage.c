@@ -105,9 +105,23 @@ static np_noinline bool is_stuck(struct neap_header *header)
 
 struct parting {
     struct np_findings *findings;
+    struct neap_header *const *list; /* of `limit` members; NULL: all of the universe's */
     size_t limit;
     bool save_all;
 };
+
+/* Every member that is not marked (any more). */
+static void each_unmarked(const struct parting *parting,
+                          void (*function)(struct neap_header *header, void *arg), void *arg)
+{
+    if (parting->list == NULL) {
+        np_trace_each_stopped(NP_SIDE_MEMBER, function, arg);
+        return;
+    }
+    for (size_t i = 0; i < parting->limit; i++)
+        if (np_side_is(*np_side_word(parting->list[i]), NP_SIDE_MEMBER))
+            function(parting->list[i], arg);
+}
 
 static void add_member(struct neap_header *header, void *arg)
 {
@@ -214,21 +228,22 @@ static void start_user(struct np_garbage *garbage)
         hold_all(garbage);
 }
 
-void np_garbage_part_stopped(size_t count, bool unusual, bool save_all,
-                             struct np_findings *ret_findings)
+static void part(struct parting *parting, bool unusual, struct np_findings *ret_findings)
 {
-    struct parting parting = {ret_findings, count, save_all};
+    bool save_all = parting->save_all;
     *ret_findings = (struct np_findings){0};
     np_list_init(&ret_findings->calls);
-    np_sweep_begin_stopped();
-    if (count == 0)
+    if (parting->list == NULL)
+        np_sweep_begin_stopped();
+    if (parting->limit == 0)
         return;
     if (unusual)
-        np_trace_each_stopped(NP_SIDE_MEMBER, seed_stuck, &parting);
+        each_unmarked(parting, seed_stuck, parting);
     if (unusual || save_all)
-        np_trace_each_stopped(NP_SIDE_MEMBER, seed_user, &parting);
-    np_trace_each_stopped(NP_SIDE_MEMBER, take_plain, ret_findings);
-    ret_findings->plain_shared = np_sweep_end_stopped(ret_findings->plain_count);
+        each_unmarked(parting, seed_user, parting);
+    each_unmarked(parting, take_plain, ret_findings);
+    if (parting->list == NULL)
+        ret_findings->plain_shared = np_sweep_end_stopped(ret_findings->plain_count);
     if (ret_findings->user != NULL) {
         ret_findings->user->save_all = save_all;
         start_user(ret_findings->user);
@@ -240,6 +255,20 @@ void np_garbage_part_stopped(size_t count, bool unusual, bool save_all,
         for (size_t i = 0; i < stuck->count; i++)
             ret_findings->stuck_count += is_stuck(stuck->members[i]);
     }
+}
+
+void np_garbage_part_stopped(size_t count, bool unusual, bool save_all,
+                             struct np_findings *ret_findings)
+{
+    struct parting parting = {ret_findings, NULL, count, save_all};
+    part(&parting, unusual, ret_findings);
+}
+
+void np_garbage_part_list_stopped(struct neap_header *const *members, size_t count, bool unusual,
+                                  bool save_all, struct np_findings *ret_findings)
+{
+    struct parting parting = {ret_findings, members, count, save_all};
+    part(&parting, unusual, ret_findings);
 }
 
 /* ---- looking again ---- */

@@ -73,6 +73,10 @@ struct np_findings {
 void np_garbage_part_stopped(size_t count, bool unusual, bool save_all,
                              struct np_findings *ret_findings);
 
+/* The same for a list of members: those that tracing has marked are left alone. */
+void np_garbage_part_list_stopped(struct neap_header *const *members, size_t count, bool unusual,
+                                  bool save_all, struct np_findings *ret_findings);
+
 /* Looks again, at this set only: members that are held from outside, and what they reach, go behind
  * the others. A PEEKED set moves on to FINALIZE or CONDEMNED, a FINALIZE set to CONDEMNED. */
 void np_garbage_validate_stopped(struct np_garbage *garbage);

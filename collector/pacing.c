@@ -27,7 +27,10 @@ enum {
     GROWTH_SHARE = 8, /* growth by an eighth, */
     GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
-    BEHIND = 8, /* times the threshold: whoever allocates waits for the collection under way */
+    BEHIND = 8,    /* times the threshold: whoever allocates waits for the collection under way */
+    OLD_SHARE = 4, /* an old collection is due after promotions of a quarter, */
+    CONCURRENT_SHARE = 8, /* or of an eighth, where promotions go on meanwhile */
+    OLD_LEAST = 1 << 16,  /* fewer objects than that are no measure of anything */
     CREDIT_MOST = 1 << 16 /* a heap reports at least this often, whatever the threshold */
 };
 
@@ -180,7 +183,9 @@ static bool old_is_due(void)
     /* relaxed, all: any recent value will do */
     uint64_t pending = np_load_relaxed(&np_pacing.old_pending), product;
     const uint64_t *thresholds = np_pacing.thresholds;
-    if (np_load_relaxed(&thresholds[2]) == 0 || pending < np_load_relaxed(&np_pacing.old_alive) / 4)
+    uint64_t share = np_options.collector != 0 ? CONCURRENT_SHARE : OLD_SHARE;
+    if (np_load_relaxed(&thresholds[2]) == 0 ||
+        pending < np_load_relaxed(&np_pacing.old_alive) / share)
         return false;
     bool huge = __builtin_mul_overflow(np_load_relaxed(&thresholds[0]),
                                        np_load_relaxed(&thresholds[1]), &product) ||
@@ -205,6 +210,11 @@ int np_pacing_due(void)
     if (old_is_due())
         return 2;
     return is_over(1) ? 1 : 0;
+}
+
+int np_pacing_due_younger(void)
+{
+    return !is_over(0) ? -1 : is_over(1) ? 1 : 0;
 }
 
 bool np_pacing_is_behind(void)
@@ -250,6 +260,39 @@ static void learn_scale(const struct np_pacing_outcome *outcome)
     np_store_relaxed(&np_pacing.scale, scale); /* relaxed: readers take any recent value */
 }
 
+void np_pacing_begin_concurrent(void)
+{
+    /* relaxed, all: hints for np_pacing_due */
+    np_store_relaxed(&np_pacing.counts[2], 0);
+    uint64_t pending = np_load_relaxed(&np_pacing.old_pending);
+    if (pending > np_load_relaxed(&np_pacing.old_alive)) /* before the first one: all that is old */
+        np_store_relaxed(&np_pacing.old_alive, pending);
+    np_store_relaxed(&np_pacing.old_pending, 0);
+}
+
+uint64_t np_pacing_old_eighths(void)
+{
+    /* relaxed, both: any recent value will do */
+    uint64_t alive = np_load_relaxed(&np_pacing.old_alive);
+    return np_load_relaxed(&np_pacing.old_pending) / ((alive > OLD_LEAST ? alive : OLD_LEAST) / 8);
+}
+
+static void remember_bytes(void)
+{
+    /* relaxed: hints for np_pacing_due */
+    np_store_relaxed(&np_pacing.committed, np_committed());
+    np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pressure_external));
+}
+
+void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns)
+{
+    /* relaxed, all: as above */
+    np_store_relaxed(&np_pacing.old_alive, alive);
+    np_store_relaxed(&np_pacing.old_end_ns, end_ns);
+    np_store_relaxed(&np_pacing.old_cost_ns, end_ns - start_ns);
+    remember_bytes();
+}
+
 void np_pacing_learn(const struct np_pacing_outcome *outcome)
 {
     /* relaxed stores: np_pacing_due reads them without the lock, as hints */
@@ -261,8 +304,7 @@ void np_pacing_learn(const struct np_pacing_outcome *outcome)
     } else {
         np_store_relaxed(&np_pacing.old_pending, np_pacing.old_pending + outcome->promoted);
     }
-    np_store_relaxed(&np_pacing.committed, np_committed());
-    np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pressure_external));
+    remember_bytes();
     if (outcome->generation == 0)
         learn_scale(outcome);
 }

@@ -71,10 +71,19 @@ void np_pacing_give_credit(struct np_heap *heap);
 /* The generation whose collection is due, or -1. Any thread; collect.c asks again under its lock.
  */
 int np_pacing_due(void);
+/* The same, when an old one is due and somebody else's: 0, 1 or -1. */
+int np_pacing_due_younger(void);
 /* Is so much new that allocating has to wait for the collection under way? */
 bool np_pacing_is_behind(void);
 /* The world is stopped: everything made so far has been looked at. */
 void np_pacing_reset_stopped(int generation);
 void np_pacing_learn(const struct np_pacing_outcome *outcome);
+/* A concurrent old collection begins: what was promoted until now is its; the lock is held. It has
+ * ended, with so many objects alive. */
+void np_pacing_begin_concurrent(void);
+void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns);
+/* What has been promoted since the last old collection began, in eighths of what the one before has
+ * left alive. */
+uint64_t np_pacing_old_eighths(void);
 
 #endif

@@ -175,17 +175,22 @@ void np_verify_end_stopped(void)
     end();
 }
 
+void np_verify_garbage_stopped(struct neap_header *const *garbage, size_t count, const char *who)
+{
+    np_verify_begin_stopped(2);
+    for (size_t i = 0; verifier.rows != NULL && i < count; i++) {
+        const struct row *row = find(garbage[i]);
+        np_check(row != NULL && !row->reachable,
+                 "%s at %p: a %s collection says it is garbage, the verifier says it is not",
+                 np_type_at(garbage[i]->type)->name, np_object_of(garbage[i]), who);
+    }
+    end();
+}
+
 void np_verify_candidates(struct neap_header *const *candidates, size_t count)
 {
     np_world_stop(NP_STOP_COLLECT);
     np_deferred_fold_stopped();
-    np_verify_begin_stopped(2);
-    for (size_t i = 0; verifier.rows != NULL && i < count; i++) {
-        const struct row *row = find(candidates[i]);
-        np_check(row != NULL && !row->reachable,
-                 "%s at %p: a confined collection says it is garbage, the verifier says it is not",
-                 np_type_at(candidates[i]->type)->name, np_object_of(candidates[i]));
-    }
-    end();
+    np_verify_garbage_stopped(candidates, count, "confined");
     np_world_start();
 }

@@ -22,6 +22,9 @@ void np_verify_begin_stopped(int generation);
 /* After tracing: panics where the side words say otherwise, naming the object's type. */
 void np_verify_end_stopped(void);
 
+/* Panics where one of these is reachable; `who` says that it is garbage. */
+void np_verify_garbage_stopped(struct neap_header *const *garbage, size_t count, const char *who);
+
 /* The world runs, and the caller has the collector's lock: stops it and panics where one of these
  * is reachable (confined.h). */
 void np_verify_candidates(struct neap_header *const *candidates, size_t count);

@@ -292,6 +292,7 @@ static int first_init(const struct neap_options *options)
         return status;
     }
     np_helper_allow(); /* no earlier: a start that fails would leave it allowed */
+    np_collector_allow();
     return NEAP_OK;
 }
 
@@ -375,6 +376,7 @@ size_t neap_shutdown(struct neap_leaks **ret_leaks)
     np_usage_check("neap_shutdown");
     /* not under the lock: what it runs may call neap_init */
     np_helper_forbid();
+    np_collector_forbid();
     np_lock_parked(&lock);
     size_t leaked = 0;
     bool last = nesting == 1 && !ending && np_tls.dying == 0 && np_thread_attached_count() == 1;
@@ -389,6 +391,7 @@ size_t neap_shutdown(struct neap_leaks **ret_leaks)
     pthread_mutex_unlock(&lock);
     if (!last) {
         np_helper_allow();
+        np_collector_allow();
         if (leaked == 0)
             np_thread_detach(); /* may run user code */
     }

@@ -18,6 +18,7 @@
 #include "runtime/count.h"
 #include "runtime/ephemeron.h"
 #include "runtime/grace.h"
+#include "runtime/hold.h"
 #include "runtime/pending.h"
 #include "runtime/plan.h"
 #include "runtime/visit.h"
@@ -56,8 +57,13 @@ static void free_small(struct neap_header *header)
 {
     uint8_t gc = np_load_relaxed(&header->gc);
     np_store_relaxed(&header->type, 0);
-    if (np_unlikely(gc & NP_GC_GENERATION))
+    if (np_unlikely(gc & NP_GC_GENERATION)) {
+        if (np_unlikely(np_hold_wanted())) {
+            np_hold_take(header);
+            return;
+        }
         np_pool_note_reuse(np_tls.heap, np_pool_of(header));
+    }
     np_heap_give(np_tls.heap, header);
 }
 
@@ -306,7 +312,8 @@ static inline void free_fallen(struct np_heap *heap, struct neap_header *header)
     const struct np_pool *pool = np_pool_of(header);
     /* relaxed: our id only if the pool is ours, generations and all */
     if ((np_load_relaxed(&header->gc) & NP_GC_GENERATION) &&
-        !(np_load_relaxed(&pool->owner) == heap->id && (pool->generations & 1))) {
+        (np_hold_wanted() ||
+         !(np_load_relaxed(&pool->owner) == heap->id && (pool->generations & 1)))) {
         free_small(header);
         return;
     }
@@ -454,6 +461,14 @@ void np_death_take_plain(struct np_local *from)
         local->partial_next = from->partial_next;
         np_store_relaxed(&from->partial, NULL);
     }
+}
+
+void np_death_leave_user(struct np_local *local)
+{
+    while (local->dying[NP_DYING_PROMPT] != NULL)
+        np_pending_push_object(pop(&local->dying[NP_DYING_PROMPT]));
+    while (local->dying[NP_DYING_USER] != NULL)
+        np_pending_push_object(pop(&local->dying[NP_DYING_USER]));
 }
 
 /* The outermost death of an object that falls, and of those that follow it. */

@@ -60,4 +60,7 @@ static inline void np_object_free_bare(struct neap_header *header)
  * allocator. */
 void np_object_free(struct neap_header *header);
 
+/* The dead that wait for user code on this thread become pending: somebody else's. */
+void np_death_leave_user(struct np_local *local);
+
 #endif

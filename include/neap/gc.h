@@ -55,7 +55,7 @@ NEAP_PUBLIC void neap_external_bytes(const void *object, ptrdiff_t delta);
 struct neap_list;
 
 /* What a collection does, in this order; docs/collector.md says more. The world is stopped from
- * GATHER to PROMOTE. */
+ * GATHER to PROMOTE; in a concurrent one (docs/concurrent.md) for PART alone. */
 enum neap_gc_phase {
     NEAP_GC_PHASE_HANDSHAKE, /* every thread sends and merges what it has gathered */
     NEAP_GC_PHASE_STOP,      /* until every thread stands still */

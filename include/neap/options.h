@@ -98,7 +98,14 @@
       "memory by line for each function marked NEAP_PROFILE on standard error") \
     X(huge_pages, 0, 0, 1, \
       "1: asks for transparent huge pages under small blocks: fewer misses of the TLB, memory in " \
-      "steps of 2 MiB")
+      "steps of 2 MiB") \
+    X(collector, 0, 0, 1, \
+      "concurrent: automatic old collections trace while the program runs and stop it in slices, " \
+      "only to validate what they found; stopped: they stop it for all their work") \
+    X(pause_target_us, 1000, 10, 1000000, \
+      "microseconds that a stop of a concurrent old collection may take; one component of " \
+      "garbage " \
+      "that is larger takes longer")
 
 struct neap_options {
     size_t

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `word` and `wanted` are the usual pair: who asks makes its wish visible, raises the word and
+ * wakes; the thread reads the word, then looks at the wishes, then sleeps on the word it has read.
+ */
+#include "collector/concurrent.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "alloc/large.h"
+#include "base/fault.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "base/perturb.h"
+#include "collector/collect.h"
+#include "collector/collector.h"
+#include "collector/events.h"
+#include "collector/judge.h"
+#include "collector/pacing.h"
+#include "collector/phases.h"
+#include "collector/proposal.h"
+#include "collector/report.h"
+#include "collector/side.h"
+#include "runtime/batch.h"
+#include "runtime/death.h"
+#include "runtime/hold.h"
+#include "threads/blocking.h"
+#include "threads/handshake.h"
+#include "threads/safepoint.h"
+
+enum {
+    MARGIN = 4,            /* a slice is planned for so much less than the target */
+    SHARE = 3,             /* times as long as a stop, at least, the world runs before the next */
+    OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
+    LEAST = 16,            /* candidates of a slice */
+    DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
+    /* While a cycle is under way, in eighths of what was alive: from 1 on a thread waits as long as
+     * it has worked, from 2 on three times as long, from 4 on as long as a wait may be, and from 8
+     * on the world stops. */
+    WAIT_FROM = 1,
+    WAIT_LONGER_FROM = 2,
+    WAIT_MOST_FROM = 4,
+    STOP_FROM = 8,
+    WAIT_MOST_NS = 10000000
+};
+
+static struct {
+    pthread_mutex_t lock; /* guards starting and ending; never held at a stop point */
+    pthread_t thread;     /* (L) */
+    uint32_t word;        /* (x) raised by every wish: what the thread sleeps on */
+    bool running;         /* (L) written; read as a hint */
+    unsigned forbidden;   /* (L) shutdowns under way; 1 until the first neap_init */
+    bool end;             /* (x) the thread is to leave */
+    bool busy;            /* (x) a cycle is asked for or under way */
+    bool cancelled;       /* (x) it is to end without judging any more */
+    uint64_t cycles;      /* (x) written by the thread */
+} concurrent = {.lock = PTHREAD_MUTEX_INITIALIZER, .forbidden = 1};
+
+/* The thread's own. */
+static struct {
+    struct np_proposal proposal;
+    struct np_phases phases;
+    uint64_t object_ns; /* per candidate, of the stops so far; 0: nothing measured */
+    uint64_t collected, uncollectable, stopped_ns; /* of the cycle at hand */
+    uint64_t rest_until_ns;                        /* no stop before */
+    unsigned since_stopped; /* cycles since everything was looked at in a stop */
+    bool outside;           /* the last cycle has met objects that it left outside */
+} cycle;
+
+static bool is_over(void)
+{
+    /* relaxed, both: hints, asked for again and again */
+    return np_load_relaxed(&concurrent.cancelled) || np_load_relaxed(&concurrent.end);
+}
+
+/* ---- slices ---- */
+
+static uint64_t slice_limit(void)
+{
+    uint64_t object_ns = cycle.object_ns > 0 ? cycle.object_ns : OBJECT_NS;
+    uint64_t limit = np_options.pause_target_us * 1000 / MARGIN / object_ns;
+    return limit > LEAST ? limit : LEAST;
+}
+
+static void learn_stop(uint64_t stopped_ns, size_t count)
+{
+    uint64_t now = stopped_ns / count + 1, before = cycle.object_ns;
+    cycle.object_ns = now > before ? now : before - before / 8 + now / 8;
+}
+
+static size_t component_end(size_t at)
+{
+    const struct np_proposal *proposal = &cycle.proposal;
+    do
+        at++;
+    while (at < proposal->count && !((uintptr_t)proposal->candidates[at] & NP_PROPOSAL_FIRST));
+    return at;
+}
+
+/* The first candidate behind the next slice: whole components. */
+static size_t slice_end(size_t at)
+{
+    uint64_t limit = slice_limit();
+    size_t end = component_end(at);
+    while (end < cycle.proposal.count) {
+        size_t next = component_end(end);
+        if (next - at > limit)
+            break;
+        end = next;
+    }
+    return end;
+}
+
+static void clear_first(size_t at, size_t end)
+{
+    struct neap_header **candidates = cycle.proposal.candidates;
+    for (; at < end; at++)
+        candidates[at] =
+            (struct neap_header *)((uintptr_t)candidates[at] & ~(uintptr_t)NP_PROPOSAL_FIRST);
+}
+
+/* The world runs for so long; less when something is wished for. */
+static void rest_until(uint64_t until_ns)
+{
+    for (uint64_t now; !is_over() && (now = np_os_now_ns()) < until_ns;) {
+        uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
+        np_blocking_enter(np_tls.thread);
+        np_os_wait(&concurrent.word, seen, until_ns - now);
+        np_blocking_leave(np_tls.thread);
+    }
+}
+
+/* What died by counting when garbage released what it held: here as far as no user code is needed,
+ * the rest where user code may run. */
+static void settle_deaths(void)
+{
+    struct np_local *local = np_tls.local;
+    do {
+        np_death_drain_plain(local, DEATHS_AT_ONCE);
+        np_death_leave_user(local);
+        if (local->dying[NP_DYING_PLAIN] == NULL && local->partial != NULL)
+            np_death_drain(local, DEATHS_AT_ONCE); /* watched, and nobody is to be called */
+        np_batch_flush(local);
+        np_quiescent_point(np_tls.thread);
+    } while (!np_death_is_empty(local) || np_batch_is_open(local));
+}
+
+/* One stop, at most. False: there was nothing to judge. */
+static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
+{
+    struct np_findings findings;
+    size_t planned = count;
+    np_collect_lock("a concurrent collection");
+    count = is_over() ? 0 : np_judge_prepare(candidates, count);
+    if (count == 0) {
+        np_side_clear();
+        np_collect_unlock();
+        return false;
+    }
+    np_phases_skip(&cycle.phases);
+    np_world_stop(NP_STOP_COLLECT);
+    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_STOP);
+    size_t garbage = np_judge_stopped(candidates, count, &findings);
+    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_PART);
+    np_world_start();
+    np_perturb(resumed);
+    uint64_t stopped_ns = np_world_last_stop().stopped_ns;
+    np_side_clear();
+    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
+    np_collect_wait_locked(&findings);
+    np_collect_unlock();
+    learn_stop(stopped_ns, count);
+    np_report_stop(2, stopped_ns);
+    if (one && planned > slice_limit())
+        np_events_print_giant(garbage, stopped_ns);
+    cycle.collected += garbage;
+    cycle.uncollectable += findings.stuck_count;
+    cycle.stopped_ns += stopped_ns;
+    cycle.rest_until_ns = np_os_now_ns() + SHARE * stopped_ns;
+    np_collect_carry_out(&findings, &cycle.phases);
+    return true;
+}
+
+static void judge_all(void)
+{
+    struct np_proposal *proposal = &cycle.proposal;
+    for (size_t at = 0, end; at < proposal->count && !is_over(); at = end) {
+        end = slice_end(at);
+        bool one = component_end(at) == end;
+        clear_first(at, end);
+        if (!judge_slice(proposal->candidates + at, end - at, one))
+            continue;
+        settle_deaths();
+        rest_until(cycle.rest_until_ns);
+    }
+}
+
+/* ---- a cycle ---- */
+
+static void shake_hands(void)
+{
+    for (unsigned round = 0; round < 2; round++) {
+        np_batch_settle(np_tls.thread, NULL);
+        np_handshake(np_batch_settle, NULL);
+    }
+    np_batch_settle(np_tls.thread, NULL);
+}
+
+static enum np_proposal_result propose(void)
+{
+    struct np_proposal *proposal = &cycle.proposal;
+    np_hold_begin();
+    shake_hands();
+    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_HANDSHAKE);
+    enum np_proposal_result result = np_proposal_count(proposal, is_over);
+    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_COUNT);
+    if (result == NP_PROPOSED)
+        result = np_proposal_trace(proposal, is_over);
+    if (result == NP_PROPOSED)
+        result = np_proposal_order(proposal, is_over);
+    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_TRACE);
+    np_hold_end();
+    np_hold_return();
+    return result;
+}
+
+/* Takes long where there is much: nobody has to wait for it. */
+static void drop_proposal(void)
+{
+    np_proposal_drop(&cycle.proposal);
+    np_blocking_enter(np_tls.thread);
+    np_proposal_give_back();
+    np_blocking_leave(np_tls.thread);
+}
+
+static void report(uint64_t start_ns)
+{
+    struct neap_gc_event event = {
+        .generation = 2,
+        .collected = cycle.collected - cycle.uncollectable,
+        .uncollectable = cycle.uncollectable,
+        .stopped_ns = cycle.stopped_ns,
+        .total_ns = np_os_now_ns() - start_ns,
+    };
+    memcpy(event.phase_ns, cycle.phases.ns, sizeof event.phase_ns);
+    np_report_collection(&event);
+    np_report_phases(2, cycle.phases.ns);
+    np_events_print(&event);
+    np_events_call_later(&event);
+}
+
+static bool has_large_objects(void)
+{
+    struct np_large_counts counts;
+    np_large_count(&counts);
+    return counts.blocks[1] > 0;
+}
+
+static void run_cycle(void)
+{
+    np_phases_begin(&cycle.phases);
+    uint64_t start_ns = cycle.phases.lap_ns;
+    cycle.collected = cycle.uncollectable = cycle.stopped_ns = 0;
+    enum np_proposal_result result = propose();
+    np_perturb(concurrent_proposed);
+    uint64_t members = cycle.proposal.members;
+    cycle.outside = cycle.proposal.opaque > 0 || has_large_objects();
+    if (result == NP_PROPOSED)
+        judge_all();
+    np_phases_skip(&cycle.phases);
+    drop_proposal();
+    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
+    if (result == NP_PROPOSAL_NO_MEMORY)
+        np_collector_reclaim();
+    if (is_over() || result != NP_PROPOSED)
+        return;
+    np_collect_lock("a concurrent collection");
+    np_pacing_learn_concurrent(members - cycle.collected, start_ns, np_os_now_ns());
+    np_collect_unlock();
+    report(start_ns);
+}
+
+/* Every so many cycles, while there is something that only a stop can find. */
+static void serve(void)
+{
+    if (cycle.outside && cycle.since_stopped >= NP_CONCURRENT_ROUNDS) {
+        cycle.since_stopped = 0;
+        np_collector_reclaim();
+    } else {
+        cycle.since_stopped++;
+        run_cycle();
+    }
+    settle_deaths();
+    np_store_relaxed(&concurrent.cycles, concurrent.cycles + 1); /* relaxed: a count */
+}
+
+/* ---- the thread ---- */
+
+static void *routine(void *arg)
+{
+    (void)arg;
+    while (np_thread_attach("neap collector") != 0) { /* out of memory: later, perhaps */
+        if (np_load_relaxed(&concurrent.end))
+            return NULL;
+        np_os_wait(&concurrent.word, np_load_relaxed(&concurrent.word), 100000000);
+    }
+    while (!np_load_relaxed(&concurrent.end)) {
+        /* [MM-concurrent-1] acquire: a wish made before the word was raised is seen */
+        uint32_t seen = np_load_acquire(&concurrent.word);
+        if (np_load_relaxed(&concurrent.busy)) {
+            np_store_relaxed(&concurrent.cancelled, false); /* relaxed: a hint */
+            serve();
+            np_store_relaxed(&concurrent.busy, false); /* relaxed: a hint */
+            continue;
+        }
+        np_blocking_enter(np_tls.thread);
+        np_os_wait(&concurrent.word, seen, UINT64_MAX);
+        np_blocking_leave(np_tls.thread);
+        np_quiescent_point(np_tls.thread);
+    }
+    np_thread_detach();
+    return NULL;
+}
+
+static void wake(void)
+{
+    /* [MM-concurrent-1] seq_cst: the wish comes before */
+    np_fetch_add_seq_cst(&concurrent.word, 1);
+    np_os_wake_all(&concurrent.word);
+}
+
+static void start_locked(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    np_store_relaxed(&concurrent.end, false);
+    bool started = !np_fault() && np_proposal_reserve() &&
+                   pthread_create(&concurrent.thread, NULL, routine, NULL) == 0;
+    np_store_relaxed(&concurrent.running, started);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool np_concurrent_takes(void)
+{
+    if (np_options.collector == 0 || pthread_mutex_trylock(&concurrent.lock) != 0)
+        return false;
+    bool outrun = np_load_relaxed(&concurrent.busy) && np_pacing_old_eighths() >= STOP_FROM;
+    if (!concurrent.running && concurrent.forbidden == 0)
+        start_locked();
+    bool runs = concurrent.running && !outrun;
+    if (runs && !np_load_relaxed(&concurrent.busy)) { /* relaxed, both: the lock, or a hint */
+        np_store_relaxed(&concurrent.busy, true);
+        np_pacing_begin_concurrent();
+        wake();
+    }
+    pthread_mutex_unlock(&concurrent.lock);
+    return runs;
+}
+
+/* (o>) By registry slot: when its thread last went on. */
+static uint64_t went_on_ns[NEAP_OWNER_LAST + 1];
+
+void np_concurrent_throttle(void)
+{
+    if (!np_load_relaxed(&concurrent.busy)) /* relaxed: a hint */
+        return;
+    uint64_t eighths = np_pacing_old_eighths(), now = np_os_now_ns();
+    uint64_t *last = &went_on_ns[np_tls.thread->id];
+    /* a first one, or one that has slept since, has not worked for so long */
+    uint64_t worked = now - *last < WAIT_MOST_NS ? now - *last : 0;
+    uint64_t wait_ns = eighths >= WAIT_MOST_FROM     ? WAIT_MOST_NS
+                       : eighths >= WAIT_LONGER_FROM ? 3 * worked
+                       : eighths >= WAIT_FROM        ? worked
+                                                     : 0;
+    if (wait_ns > 0) {
+        uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
+        np_park(np_tls.thread);
+        np_os_wait(&concurrent.word, seen, wait_ns < WAIT_MOST_NS ? wait_ns : WAIT_MOST_NS);
+        np_unpark(np_tls.thread);
+        now = np_os_now_ns();
+    }
+    *last = now;
+}
+
+void np_concurrent_cancel(void)
+{
+    np_store_relaxed(&concurrent.cancelled, true); /* relaxed: a hint */
+}
+
+uint64_t np_concurrent_cycles(void)
+{
+    return np_load_relaxed(&concurrent.cycles); /* relaxed: a count */
+}
+
+void np_concurrent_forbid(void)
+{
+    np_lock_parked(&concurrent.lock);
+    concurrent.forbidden++;
+    pthread_t thread = concurrent.thread;
+    bool running = concurrent.running;
+    np_store_relaxed(&concurrent.running, false);
+    np_store_relaxed(&concurrent.end, true);
+    pthread_mutex_unlock(&concurrent.lock);
+    wake();
+    if (!running)
+        return;
+    np_blocking_enter(np_tls.thread);
+    pthread_join(thread, NULL);
+    np_blocking_leave(np_tls.thread);
+    np_store_relaxed(&concurrent.busy, false); /* relaxed: nobody else is left */
+}
+
+void np_concurrent_allow(void)
+{
+    np_lock_parked(&concurrent.lock);
+    concurrent.forbidden--;
+    pthread_mutex_unlock(&concurrent.lock);
+}
+
+void np_concurrent_forked(void)
+{
+    pthread_mutex_init(&concurrent.lock, NULL);
+    concurrent.running = concurrent.busy = concurrent.end = concurrent.cancelled = false;
+    np_hold_end();
+    np_proposal_drop(&cycle.proposal);
+    np_proposal_give_back();
+}
+
+void np_concurrent_fini(void)
+{
+    np_proposal_drop(&cycle.proposal);
+    np_proposal_give_back();
+    np_proposal_unreserve();
+    memset(&cycle, 0, sizeof cycle);
+}

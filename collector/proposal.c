@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every read of what the program writes is relaxed and atomic, and nothing read is trusted: types
+ * by plan.h's bound, slots by the region's. */
+#include "collector/proposal.h"
+
+#include "alloc/pool.h"
+#include "base/fault.h"
+#include "base/os.h"
+#include "base/perturb.h"
+#include "collector/components.h"
+#include "collector/side.h"
+#include "runtime/count.h"
+#include "runtime/ephemeron.h"
+#include "threads/safepoint.h"
+
+enum {
+    FAR = 32,             /* words on their way into the cache */
+    AHEAD = 16,           /* objects on their way */
+    FOUND_PER_MEMBER = 4, /* references that wait on the stack */
+    POLL_EVERY = 256,     /* objects visited between two stop points */
+    HUGE_ROWS = 1024      /* from here on (16 MiB of heap) words are worth huge pages */
+};
+
+static struct {
+    uint32_t *words;
+    size_t bytes;
+    size_t used; /* bytes of words that may not be 0 */
+} table;
+
+/* Memory of the passes. */
+enum { AREAS = 6 };
+static struct area {
+    void *start;
+    size_t bytes;
+} areas[AREAS + 1];
+static unsigned area_count;
+
+/* One pass's own. The stack holds references as they were found, to be marked in their turn, while
+ * the words of those before come into the cache; in its last part, which has room for every member
+ * once, marked ones, with bit 0 set. */
+static struct {
+    uintptr_t *stack; /* reserved */
+    size_t top, most_found;
+    uint64_t visited;
+    bool (*stopped)(void);
+} pass;
+
+#define MARKED ((uintptr_t)1)
+
+static size_t whole_pages(size_t bytes)
+{
+    size_t page = np_os_page_bytes();
+    return (bytes + page - 1) & ~(page - 1);
+}
+
+void *np_proposal_memory(size_t count, size_t size)
+{
+    struct area *area = &areas[area_count];
+    area->bytes = whole_pages((count + 1) * size);
+    area->start = area_count == AREAS || np_fault() ? NULL : np_os_reserve(area->bytes, 1);
+    area_count += area->start != NULL;
+    return area->start;
+}
+
+bool np_proposal_reserve(void)
+{
+    if (table.words != NULL)
+        return true;
+    table.bytes = whole_pages(np_region.bytes / NP_OBJECT_MIN * sizeof *table.words);
+    table.words = np_fault() ? NULL : np_os_reserve(table.bytes, NP_SIDE_ALIGNMENT);
+    return table.words != NULL;
+}
+
+void np_proposal_unreserve(void)
+{
+    if (table.words != NULL)
+        np_os_unreserve(table.words, table.bytes);
+    table.words = NULL;
+    table.used = 0;
+}
+
+void np_proposal_drop(struct np_proposal *proposal)
+{
+    *proposal = (struct np_proposal){0};
+    np_components_drop();
+    pass.stack = NULL;
+}
+
+/* Each is forgotten before it is given back: a child that is forked here loses one, but gives none
+ * back twice. Words are zero or not, and made so again. */
+void np_proposal_give_back(void)
+{
+    while (area_count > 0) {
+        struct area area = areas[--area_count];
+        np_os_unreserve(area.start, area.bytes);
+    }
+    if (table.used > 0)
+        np_os_give_back(table.words, table.used);
+    table.used = 0;
+}
+
+/* ---- members ---- */
+
+uint32_t *np_proposal_word(const void *object)
+{
+    uintptr_t offset = (uintptr_t)neap_header_of(object) - np_region.base;
+    return np_likely(offset < np_region.bytes) ? &table.words[offset / NP_OBJECT_MIN] : NULL;
+}
+
+static uint32_t *word_of(const struct neap_header *header)
+{
+    return &table.words[((uintptr_t)header - np_region.base) / NP_OBJECT_MIN];
+}
+
+static bool general_slots(const struct neap_header *header, const struct neap_type *type,
+                          bool array, struct np_members_slots *slots)
+{
+    slots->plan = NULL;
+    slots->type = type;
+    size_t block_bytes = np_pool_of(header)->block_bytes;
+    slots->end = (const char *)header + block_bytes;
+    slots->per_element = 0;
+    for (uint32_t i = 0; i < type->slot_count; i++) {
+        const struct neap_slot *slot = &type->slots[i];
+        slots->per_element +=
+            slot->kind & NEAP_SLOT_TRAILING
+                ? (size_t)(slots->end - (slots->base + slot->offset)) / sizeof(void *)
+                : slot->count;
+    }
+    size_t length = array ? *((const uint64_t *)(const void *)slots->end - 1) : 1;
+    slots->count = length * slots->per_element;
+    /* a header that is none (memory of an earlier pool) is not believed */
+    return length <= block_bytes && length * type->size <= block_bytes;
+}
+
+bool np_proposal_slots(const struct neap_header *header, struct np_members_slots *ret_slots)
+{
+    /* relaxed, both: written at birth, before a stop; 0 and no array when it has died */
+    uint32_t index = np_load_relaxed(&header->type);
+    bool array = (np_load_relaxed(&header->flags) & NP_FLAG_ARRAY) != 0;
+    const struct np_plan *plan = np_plan_at(index);
+    if (index == 0 || plan == &np_no_plan)
+        return false;
+    if (np_likely(plan->simple && !array)) {
+        *ret_slots = (struct np_members_slots){
+            .base = (char *)(uintptr_t)header, .plan = plan, .count = plan->count};
+        return true;
+    }
+    const struct neap_type *type = np_type_at(index);
+    ret_slots->base = np_object_of(header);
+    return type->visit == NULL && !(type->flags & NP_TYPE_OURS) &&
+           general_slots(header, type, array, ret_slots);
+}
+
+/* Its count, as far as it can be read; false: it is outside, or dead, or nothing yet. */
+static bool is_member(const struct neap_header *header, uint32_t *ret_count, bool *ret_opaque)
+{
+    /* relaxed, all: torn sums are looked at again; the generation and the marks beside it change in
+     * stops, or when it dies */
+    uint8_t gc = np_load_relaxed(&header->gc);
+    *ret_opaque = false;
+    if (!(gc & NP_GC_GENERATION) || !(gc & NP_GC_TRACKED) ||
+        (gc & (NP_GC_FROZEN | NP_GC_CONDEMNED)) || np_load_relaxed(&header->type) == 0)
+        return false;
+    uint16_t owner = np_load_relaxed(&header->owner);
+    uint32_t shared = np_load_relaxed(&header->shared);
+    if (owner == NEAP_OWNER_IMMORTAL || owner == NEAP_OWNER_DEFERRED ||
+        owner >= NEAP_OWNER_RESERVED || np_shared_is_stuck(shared))
+        return false;
+    uint32_t local = owner == NEAP_OWNER_NONE ? 0 : np_load_relaxed(&header->local);
+    *ret_count = local + (uint32_t)np_shared_count(shared);
+    *ret_opaque = true;
+    return *ret_count < NP_SIDE_COUNT_LIMIT;
+}
+
+/* ---- polls ---- */
+
+/* False: it is to end. What has been read before means nothing any more but where members are. */
+static bool poll(void)
+{
+    np_perturb(concurrent_poll);
+    np_stop_point(np_tls.thread);
+    return !pass.stopped();
+}
+
+static inline bool poll_sometimes(void)
+{
+    return ++pass.visited % POLL_EVERY != 0 || poll();
+}
+
+/* ---- counting ---- */
+
+struct far {
+    uint32_t *words[FAR];
+    uint32_t mask; /* state that a word has if it is to be lowered; 0: any */
+    unsigned next;
+};
+
+static uint32_t nobodys_word;
+
+static void begin_far(struct far *far, uint32_t mask)
+{
+    far->mask = mask;
+    far->next = 0;
+    for (unsigned i = 0; i < FAR; i++)
+        far->words[i] = &nobodys_word;
+}
+
+static inline void lower_now(const struct far *far, uint32_t *word)
+{
+    if (far->mask == 0 || (*word & far->mask))
+        *word -= NP_PROPOSAL_ONE;
+}
+
+static inline void lower(struct far *far, uint32_t *word)
+{
+    __builtin_prefetch(word, 1);
+    lower_now(far, far->words[far->next % FAR]);
+    far->words[far->next++ % FAR] = word;
+}
+
+static void end_far(struct far *far)
+{
+    for (unsigned i = 0; i < FAR; i++)
+        lower_now(far, far->words[i]);
+}
+
+static void count_slots(const struct np_members_slots *slots, struct far *far)
+{
+    for (size_t i = 0; i < slots->count; i++) {
+        const void *child = np_proposal_read(slots, i);
+        uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
+        if (word != NULL)
+            lower(far, word);
+    }
+}
+
+static void count_pool(uint32_t pool_index, struct np_proposal *proposal, struct far *far)
+{
+    const struct np_pool *pool = &np_region.pools[pool_index];
+    /* [MM-pool-kind-1] acquire: the class is seen with the kind; neither changes before our next
+     * stop point; pairs with the release in np_pool_init */
+    if (np_load_acquire(&pool->kind) != NP_POOL_OBJECTS ||
+        !np_size_classes[pool->class_index].is_tracked)
+        return;
+    unsigned carved = np_load_relaxed(&pool->carved); /* relaxed: later blocks are young */
+    size_t block_bytes = pool->block_bytes;
+    char *block = np_pool_memory(pool);
+    for (; carved > 0; carved--, block += block_bytes) {
+        struct neap_header *header = (struct neap_header *)(void *)block;
+        struct np_members_slots slots;
+        uint32_t count;
+        bool opaque;
+        if (!is_member(header, &count, &opaque) || !np_proposal_slots(header, &slots)) {
+            proposal->opaque += opaque;
+            continue;
+        }
+        *word_of(header) += count * NP_PROPOSAL_ONE + NP_PROPOSAL_MEMBER;
+        proposal->members++;
+        count_slots(&slots, far);
+    }
+}
+
+enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stopped)(void))
+{
+    *ret = (struct np_proposal){0};
+    pass.stopped = stopped;
+    np_plan_update();
+    struct far far;
+    begin_far(&far, 0);
+    /* relaxed: pools taken later hold young objects only; references lead to older ones */
+    uint32_t count = np_load_relaxed(&np_region.used_count);
+    table.used = whole_pages((size_t)count * NP_SIDE_ROW * sizeof *table.words);
+    if (count > HUGE_ROWS)
+        np_os_prefer_huge(table.words, table.used);
+    for (uint32_t i = 0; i < count; i++) {
+        count_pool(i, ret, &far);
+        if (!poll())
+            return NP_PROPOSAL_STOPPED;
+    }
+    end_far(&far);
+    np_perturb(concurrent_counted);
+    return NP_PROPOSED;
+}
+
+/* ---- tracing ---- */
+
+struct queue {
+    unsigned first, count;
+    struct neap_header *targets[AHEAD];
+};
+
+static inline void enter(struct queue *queue, struct neap_header *header)
+{
+    __builtin_prefetch(word_of(header));
+    __builtin_prefetch(header);
+    queue->targets[(queue->first + queue->count++) % AHEAD] = header;
+}
+
+/* The word says that it may be marked. from: the state it has then, to: the state it gets. */
+struct marking {
+    uint32_t from, to;
+};
+
+static inline bool mark(uint32_t *word, struct marking marking)
+{
+    if ((*word & (marking.from | marking.to)) != marking.from)
+        return false;
+    *word = (*word & ~marking.from) | marking.to | NP_PROPOSAL_MEMBER;
+    return true;
+}
+
+static void visit(struct queue *queue, struct neap_header *header, struct marking marking)
+{
+    struct np_members_slots slots;
+    if (!np_proposal_slots(header, &slots))
+        return;
+    for (size_t i = 0; i < slots.count; i++) {
+        const void *child = np_proposal_read(&slots, i);
+        uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
+        if (word == NULL)
+            continue;
+        if (queue->count < AHEAD)
+            enter(queue, neap_header_of(child));
+        else if (pass.top < pass.most_found)
+            pass.stack[pass.top++] = (uintptr_t)neap_header_of(child);
+        else if (mark(word, marking))
+            pass.stack[pass.top++] = (uintptr_t)neap_header_of(child) | MARKED;
+    }
+}
+
+/* start is marked. False: it is to end. */
+static bool mark_all_from(struct neap_header *start, struct marking marking)
+{
+    struct queue queue = {0};
+    visit(&queue, start, marking);
+    for (;;) {
+        while (queue.count < AHEAD && pass.top > 0) {
+            uintptr_t found = pass.stack[--pass.top];
+            if (found & MARKED)
+                visit(&queue, (struct neap_header *)(found & ~MARKED), marking);
+            else
+                enter(&queue, (struct neap_header *)found);
+        }
+        if (queue.count == 0)
+            return true;
+        struct neap_header *header = queue.targets[queue.first++ % AHEAD];
+        queue.count--;
+        if (mark(word_of(header), marking))
+            visit(&queue, header, marking);
+        if (!poll_sometimes())
+            return false;
+    }
+}
+
+static struct neap_header *object_at(const struct np_pool *pool, uint32_t granule)
+{
+    uint32_t last_byte = granule * NP_OBJECT_MIN + NP_OBJECT_MIN - 1;
+    return np_block_at(pool, (uint32_t)(((uint64_t)last_byte * pool->reciprocal) >> 32));
+}
+
+static const struct marking from_member = {NP_PROPOSAL_MEMBER, NP_PROPOSAL_MARKED};
+static const struct marking from_candidate = {NP_PROPOSAL_CANDIDATE, NP_PROPOSAL_MARKED};
+
+/* A row's members in order. False: it is to end. */
+static bool mark_held_row(uint32_t row)
+{
+    const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
+    for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++) {
+        uint32_t word = words[granule];
+        if ((word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) != NP_PROPOSAL_MEMBER ||
+            word < NP_PROPOSAL_ONE)
+            continue; /* below 0 is a reference that moved while it was counted: it lives */
+        struct neap_header *header = object_at(&np_region.pools[row], granule);
+        (void)mark(word_of(header), from_member);
+        if (!mark_all_from(header, from_member))
+            return false;
+    }
+    return true;
+}
+
+static void list_row(uint32_t row, struct np_proposal *proposal)
+{
+    uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
+    for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++)
+        if ((words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER)
+            proposal->candidates[proposal->count++] = object_at(&np_region.pools[row], granule);
+}
+
+static size_t count_row(uint32_t row)
+{
+    const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
+    size_t count = 0;
+    for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++)
+        count += (words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
+    return count;
+}
+
+enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*stopped)(void))
+{
+    uint32_t rows = (uint32_t)(table.used / (NP_SIDE_ROW * sizeof *table.words));
+    size_t count = 0;
+    pass.stopped = stopped;
+    pass.top = 0;
+    pass.most_found = proposal->members * FOUND_PER_MEMBER;
+    pass.stack = np_proposal_memory(pass.most_found + proposal->members, sizeof *pass.stack);
+    if (pass.stack == NULL)
+        return NP_PROPOSAL_NO_MEMORY;
+    for (uint32_t row = 0; row < rows; row++)
+        if (!mark_held_row(row) || !poll())
+            return NP_PROPOSAL_STOPPED;
+    for (uint32_t row = 0; row < rows; row++) {
+        count += count_row(row);
+        if (!poll())
+            return NP_PROPOSAL_STOPPED;
+    }
+    proposal->candidates = np_proposal_memory(count, sizeof *proposal->candidates);
+    if (proposal->candidates == NULL)
+        return NP_PROPOSAL_NO_MEMORY;
+    for (uint32_t row = 0; row < rows; row++) {
+        list_row(row, proposal);
+        if (!poll())
+            return NP_PROPOSAL_STOPPED;
+    }
+    np_perturb(concurrent_traced);
+    return NP_PROPOSED;
+}
+
+/* ---- looking again ---- */
+
+/* The candidates, counted among themselves. */
+static bool count_again(struct np_proposal *proposal)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < proposal->count; i++) {
+        struct neap_header *header = proposal->candidates[i];
+        uint32_t count;
+        bool opaque;
+        if (!is_member(header, &count, &opaque)) {
+            *word_of(header) = 0;
+        } else {
+            *word_of(header) = count * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
+            proposal->candidates[kept++] = header;
+        }
+        if (!poll_sometimes())
+            return false;
+    }
+    proposal->count = kept;
+    struct far far;
+    begin_far(&far, NP_PROPOSAL_CANDIDATE);
+    for (size_t i = 0; i < proposal->count; i++) {
+        struct np_members_slots slots;
+        if (np_proposal_slots(proposal->candidates[i], &slots))
+            count_slots(&slots, &far);
+        if (!poll_sometimes())
+            return false;
+    }
+    end_far(&far);
+    return true;
+}
+
+static bool drop_held(struct np_proposal *proposal)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < proposal->count; i++) {
+        uint32_t *word = word_of(proposal->candidates[i]);
+        if (*word >= NP_PROPOSAL_ONE && mark(word, from_candidate) &&
+            !mark_all_from(proposal->candidates[i], from_candidate))
+            return false;
+        if (!poll_sometimes())
+            return false;
+    }
+    for (size_t i = 0; i < proposal->count; i++) {
+        struct neap_header *header = proposal->candidates[i];
+        if (*word_of(header) & NP_PROPOSAL_CANDIDATE) {
+            *word_of(header) = (uint32_t)kept * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
+            proposal->candidates[kept++] = header;
+        }
+        if (!poll_sometimes())
+            return false;
+    }
+    proposal->count = kept;
+    return true;
+}
+
+enum np_proposal_result np_proposal_order(struct np_proposal *proposal, bool (*stopped)(void))
+{
+    pass.stopped = stopped;
+    pass.top = 0;
+    if (!count_again(proposal) || !drop_held(proposal))
+        return NP_PROPOSAL_STOPPED;
+    if (proposal->count >= UINT32_MAX / NP_PROPOSAL_ONE)
+        return NP_PROPOSAL_NO_MEMORY;
+    return np_components_order(proposal, poll_sometimes);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a concurrent collection proposes: old objects that look like garbage to one thread which
+ * reads counts and slots while the program changes them (docs/concurrent.md). A proposal frees
+ * nothing: judge.h decides, in a stop, on the objects as they are then. So reading may be torn,
+ * late or wrong; it must only never fault, and be right about what nobody changes.
+ *
+ *   count      each member's count minus references from members' slots, as they are read
+ *   trace      members with something left over, and what they reach, live
+ *   look again the others, counted anew among themselves: what has moved meanwhile lives
+ *   order      their strongly connected components, sources first (components.h)
+ *
+ * Members: objects above generation 0 in pools, that are tracked and counted, of types whose
+ * references are where their descriptor says. All others are outside (large objects, types with a
+ * visit, weak maps, the frozen, the immortal): what they refer to is held.
+ *
+ * Why it never faults: pools stay mapped; a slot's value is used as an index only; a pool's kind
+ * and class do not change between two stop points of an attached thread (pool.h); a member's block
+ * is held back when it dies (hold.h).
+ *
+ * Its words are a table of their own beside side.h's, one per 32 bytes of the region.
+ *
+ * Concurrency: the collector's thread alone.
+ *
+ * Implemented by proposal.c. Used by concurrent.c and components.c.
+ */
+#ifndef NP_COLLECTOR_PROPOSAL_H
+#define NP_COLLECTOR_PROPOSAL_H
+
+#include "collector/plan.h"
+
+struct np_proposal {
+    struct neap_header **candidates; /* in order; bit 0: a component begins */
+    size_t count;
+    uint64_t members; /* objects counted */
+    uint64_t opaque;  /* tracked objects above generation 0 that are outside */
+};
+
+/* Address space for the words, once; false: refused. */
+bool np_proposal_reserve(void);
+void np_proposal_unreserve(void);
+
+enum np_proposal_result { NP_PROPOSED, NP_PROPOSAL_STOPPED, NP_PROPOSAL_NO_MEMORY };
+
+/* The three passes. The caller has begun to hold blocks back and has shaken hands. Polls;
+ * `stopped` is asked after each poll. */
+enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stopped)(void));
+enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*stopped)(void));
+enum np_proposal_result np_proposal_order(struct np_proposal *proposal, bool (*stopped)(void));
+
+/* Forgets the candidates; what is left is memory, which np_proposal_give_back gives back. In any
+ * state; again does nothing. A fork may come in between: the child calls both. */
+void np_proposal_drop(struct np_proposal *proposal);
+void np_proposal_give_back(void);
+
+/* ---- for components.c ---- */
+
+/* A member's slots, by number. */
+struct np_members_slots {
+    char *base;
+    const struct np_plan *plan; /* simple; or NULL: */
+    const struct neap_type *type;
+    const char *end; /* of the block */
+    size_t per_element, count;
+};
+
+/* False: it has died, or its references are not where a descriptor says. */
+bool np_proposal_slots(const struct neap_header *header, struct np_members_slots *ret_slots);
+
+static inline void *np_proposal_read(const struct np_members_slots *slots, size_t number)
+{
+    void **place;
+    if (np_likely(slots->plan != NULL)) {
+        place = (void **)(void *)(slots->base + slots->plan->offset[number]);
+    } else {
+        size_t within = number % slots->per_element;
+        const struct neap_slot *slot = slots->type->slots;
+        while (!(slot->kind & NEAP_SLOT_TRAILING) && within >= slot->count)
+            within -= (slot++)->count;
+        char *element = slots->base + number / slots->per_element * slots->type->size;
+        place = (void **)(void *)(element + slot->offset) + within;
+    }
+    return np_load_relaxed(place); /* relaxed: a hint, and used as an index only */
+}
+
+/* The word of the object that a reference leads to, or NULL: it is in no pool. */
+uint32_t *np_proposal_word(const void *object);
+
+enum {
+    NP_PROPOSAL_MEMBER = 1,
+    NP_PROPOSAL_MARKED = 2,
+    NP_PROPOSAL_CANDIDATE = 4,
+    NP_PROPOSAL_ONE = 8 /* above: the count, or a candidate's number */
+};
+
+enum { NP_PROPOSAL_FIRST = 1 }; /* bit of a candidate's address */
+
+/* Memory for a pass, until np_proposal_give_back: whole pages, NULL when refused. */
+void *np_proposal_memory(size_t count, size_t size);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The quarantine of concurrent collections (collector/concurrent.h): while one traces, the block of
+ * an object above generation 0 that dies is held back, so that the tracer never meets a recycled
+ * body.
+ *
+ * Blocks held are dead headers linked through word 0, on one stack: pushed by whoever frees, taken
+ * as a whole by who gives them back. Nothing is asked where the object is young, and nothing that
+ * was not asked before: the free path looks at the generation anyway (universe.h).
+ *
+ * Implemented by hold.c. Used by death.c and the collector.
+ */
+#ifndef NP_RUNTIME_HOLD_H
+#define NP_RUNTIME_HOLD_H
+
+#include "runtime/header.h"
+
+extern bool np_hold_on; /* (x) */
+
+/* From here on; a handshake later nobody frees such a block past it. */
+void np_hold_begin(void);
+/* The blocks held stay so until np_hold_return. */
+void np_hold_end(void);
+/* Gives back all that is held, by way of the calling thread's heap. Attached, at a stop point. */
+void np_hold_return(void);
+
+/* The object is dead, its type 0. */
+void np_hold_take(struct neap_header *header) np_cold;
+
+static inline bool np_hold_wanted(void)
+{
+    /* [MM-hold-2] acquire: a block that is not held back any more has been read for the last time;
+     * pairs with the release in np_hold_end. On: the handshake orders it */
+    return np_load_acquire(&np_hold_on);
+}
+
+#endif
