@@ -58,7 +58,7 @@ static struct {
 
 static size_t table_bytes(void)
 {
-    return sweep.limit * sizeof *sweep.segments;
+    return (sweep.limit + 1) * sizeof *sweep.segments; /* number 0 stays empty */
 }
 
 static size_t whole_pages(size_t bytes)
@@ -307,10 +307,8 @@ static void part_with_odd_ones(const struct segment *segment, enum np_manner man
 {
     struct neap_header *header = segment->first;
     for (uint32_t left = segment->count; left > 0; left--, header = next_of(header))
-        if (is_odd(header, &np_plans[header->type])) {
+        if (is_odd(header, &np_plans[header->type]))
             part_with_odd(header, manner);
-            poll(left);
-        }
 }
 
 static void release_round(void *arg)
@@ -326,8 +324,10 @@ static void release_round(void *arg)
         worker->leaving_count = 0;
     }
     for (size_t i = sweep.first; i < sweep.end; i++)
-        if (sweep.segments[i].odd)
+        if (sweep.segments[i].odd) {
             part_with_odd_ones(&sweep.segments[i], manner);
+            np_stop_point(np_tls.thread);
+        }
 }
 
 /* ---- together: freeing ---- */
