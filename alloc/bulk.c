@@ -12,6 +12,7 @@
 static void settle_own(struct np_heap *heap, const struct np_bulk *bulk)
 {
     struct np_pool *pool = bulk->pool;
+    np_assert(np_load_relaxed(&pool->owner) == heap->id && pool->kind == NP_POOL_OBJECTS);
     np_count_add(&heap->own->taken[pool->class_index], -(int64_t)bulk->count);
     if (pool->state == NP_POOL_FULL || pool->used == 0)
         np_heap_settle_pool(heap, pool);

@@ -58,7 +58,7 @@ static struct {
 
 static size_t table_bytes(void)
 {
-    return sweep.limit * sizeof *sweep.segments;
+    return (sweep.limit + 1) * sizeof *sweep.segments; /* number 0 stays empty */
 }
 
 static size_t whole_pages(size_t bytes)
@@ -314,15 +314,20 @@ static void part_with_odd_ones(const struct segment *segment, enum np_manner man
 static void release_round(void *arg)
 {
     enum np_manner manner = *(const enum np_manner *)arg;
+    size_t done = 0;
     for (unsigned i = 0; i < sweep.workers; i++) {
         struct worker *worker = &sweep.worker[i];
-        for (size_t k = 0; k < worker->leaving_count; k++)
+        for (size_t k = 0; k < worker->leaving_count; k++) {
             np_release(worker->leaving[k], manner);
+            poll(++done);
+        }
         worker->leaving_count = 0;
     }
     for (size_t i = sweep.first; i < sweep.end; i++)
-        if (sweep.segments[i].odd)
+        if (sweep.segments[i].odd) {
             part_with_odd_ones(&sweep.segments[i], manner);
+            np_stop_point(np_tls.thread);
+        }
 }
 
 /* ---- together: freeing ---- */
@@ -359,13 +364,21 @@ static void free_together(unsigned index, void *arg)
     }
 }
 
+/* The heap's own pools first, all of them: whatever else comes home, by a magazine that overflows
+ * or a claim that brings strays, may empty a pool, and it must be on its list with its counters
+ * right by then. */
 static void settle_round(void *arg)
 {
     (void)arg;
-    for (size_t place = 0; place < sweep.end - sweep.first; place++) {
-        np_bulk_settle(sweep.heap, &sweep.bulks[place]);
+    size_t count = sweep.end - sweep.first;
+    for (size_t place = 0; place < count; place++)
+        if (sweep.bulks[place].is_own)
+            np_bulk_settle(sweep.heap, &sweep.bulks[place]);
+    for (size_t place = 0; place < count; place++)
+        if (!sweep.bulks[place].is_own)
+            np_bulk_settle(sweep.heap, &sweep.bulks[place]);
+    for (size_t place = 0; place < count; place++)
         free_alone(sweep.left[place], NULL);
-    }
 }
 
 /* ---- all of it ---- */

@@ -68,10 +68,24 @@ static int open_part(struct np_file *file)
     return fd;
 }
 
+/* The directory takes no new file, but the file that is there may be written. */
+static bool no_room_beside(int error)
+{
+    return error == EACCES || error == EPERM || error == EROFS || error == ENAMETOOLONG;
+}
+
+/* Another name for what is open already, which a rename would take its name from: /dev/stdout. */
+static bool is_open_file(const char *path)
+{
+    return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
+}
+
 static int try_open(struct np_file *file, const char *path, bool grows)
 {
     struct stat status;
-    bool there = stat(path, &status) == 0, regular = !there || S_ISREG(status.st_mode);
+    bool there = stat(path, &status) == 0;
+    bool regular = !there || (S_ISREG(status.st_mode) && !is_open_file(path));
+    bool in_place = false;
     /* the name that a link leads to, which stays a link */
     errno = 0;
     file->path = np_fault() ? NULL : there ? realpath(path, NULL) : strdup(path);
@@ -85,16 +99,22 @@ static int try_open(struct np_file *file, const char *path, bool grows)
         fd = open_again(path, O_CREAT | O_TRUNC);
     else
         fd = open_part(file);
+    if (fd < 0 && there && file->part != NULL && no_room_beside(errno)) {
+        free(file->part);
+        file->part = NULL;
+        in_place = true;
+        fd = open_again(path, O_TRUNC);
+    }
     if (fd < 0) {
         free(file->part); /* it was not made */
         file->part = NULL;
         return errno == 0 ? NEAP_ENOMEM : NEAP_EIO;
     }
-    if (there && regular && !grows && fchmod(fd, status.st_mode & 0777) != 0)
+    if (there && regular && !grows && !in_place && fchmod(fd, status.st_mode & 0777) != 0)
         errno = 0; /* a file system without modes: the new file's own will do */
     if (regular && grows && (file->part = np_fault_strdup(file->path)) == NULL)
         unlink(path);
-    file->out = regular && file->part == NULL ? NULL : stream_of(fd);
+    file->out = regular && !in_place && file->part == NULL ? NULL : stream_of(fd);
     if (file->out == NULL)
         close(fd);
     return file->out != NULL ? NEAP_OK : NEAP_ENOMEM;

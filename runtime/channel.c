@@ -146,8 +146,9 @@ static inline __attribute__((always_inline)) enum outcome put(struct neap_channe
         if (tail & CLOSED)
             return NEVER;
         struct cell *cell = cell_at(channel, tail, &turn);
-        /* [MM-channel-1] acquire: the receiver of the last turn is through with the cell */
-        uint64_t number = np_load_acquire(&cell->number);
+        /* [MM-channel-1] acquire: the receiver of the last turn is through with the cell.
+         * [MM-channel-2] seq_cst: in one order with the count, where await looks once more */
+        uint64_t number = np_load_seq_cst(&cell->number);
         if (number == 2 * turn) {
             /* relaxed: the number orders what is in the cell */
             if (!np_cas_relaxed(&channel->tail, &tail, tail + 1))
@@ -172,8 +173,8 @@ static inline __attribute__((always_inline)) enum outcome take(struct neap_chann
     uint64_t head = np_load_relaxed(&channel->head), turn; /* relaxed: the swap decides */
     for (;;) {
         struct cell *cell = cell_at(channel, head, &turn);
-        /* [MM-channel-1] acquire: the message */
-        uint64_t number = np_load_acquire(&cell->number);
+        /* [MM-channel-1] acquire: the message. [MM-channel-2] seq_cst: as in put */
+        uint64_t number = np_load_seq_cst(&cell->number);
         if (number == 2 * turn + 1) {
             /* [MM-channel-1] release: who sees the head moved sees the numbers before */
             if (!np_cas_release(&channel->head, &head, head + 1))
@@ -287,6 +288,8 @@ static np_noinline enum outcome await(struct attempt *attempt, uint64_t end_ns)
     for (bool slept = false;; slept = true) {
         enum outcome outcome = spin(attempt);
         uint64_t left_ns = left_until(end_ns);
+        if (outcome == NOT_NOW && left_ns == 0 && slept)
+            outcome = attempt_once(attempt); /* WAKING was taken away: spin's look is but a hint */
         if (outcome == DONE && slept)
             wake_one(waiters); /* what came while this one woke up */
         if (outcome != NOT_NOW || left_ns == 0)

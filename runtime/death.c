@@ -254,7 +254,7 @@ static bool drop_child(struct neap_header *header)
 enum { SIBLINGS = 32 };
 
 /* What falls next, in registers and on the stack; nothing of the program's runs meanwhile, nothing
- * polls, so none of it can be asked for. */
+ * polls, so none of it can be asked for. Where a release may wait it lands first. */
 struct falling {
     struct np_local *local;
     struct np_heap *heap;
@@ -282,6 +282,20 @@ static inline void keep_sibling(struct falling *falling, struct neap_header *hea
         push(&falling->local->dying[NP_DYING_PLAIN], header);
 }
 
+/* Without a spare batch the release of another thread's object may wait for one, parked, and the
+ * world may stop: what falls must be dead by value by then, and on its list. */
+static np_noinline void land(struct falling *falling, struct neap_header *header,
+                             struct neap_header *next)
+{
+    /* relaxed, both: as in push */
+    uint64_t kept = np_load_relaxed((np_word *)header) & np_link_kept;
+    np_store_relaxed((np_word *)header, np_link_encode(NULL) | kept);
+    if (next != NULL)
+        push(&falling->local->dying[NP_DYING_PLAIN], next);
+    while (falling->count > 0)
+        push(&falling->local->dying[NP_DYING_PLAIN], falling->siblings[--falling->count]);
+}
+
 /* Releases the children; one that falls is returned, the others become siblings. */
 static inline struct neap_header *drop_children(struct falling *falling, struct neap_header *header,
                                                 const struct np_plan *plan)
@@ -296,6 +310,11 @@ static inline struct neap_header *drop_children(struct falling *falling, struct 
             continue;
         if (!is_alike(neap_header_of(child), falling->alone, kind)) {
             falling->asked = true;
+            if (np_unlikely(falling->local->spare == NULL) &&
+                np_owner_of(neap_header_of(child)) != np_tls.id) {
+                land(falling, header, next);
+                next = NULL;
+            }
             if (!drop_child(neap_header_of(child)))
                 continue;
         }
