@@ -198,7 +198,7 @@ static const char *read_form(struct unit *unit, struct reader *reader, uint64_t 
  * are not so many. */
 static struct name name_in_table(struct unit *unit, struct reader *reader, uint64_t wanted)
 {
-    uint64_t kinds[FORMATS], forms[FORMATS];
+    uint64_t kinds[FORMATS] = {0}, forms[FORMATS] = {0};
     unsigned columns = (unsigned)little(reader, 1);
     if (columns > FORMATS)
         reader->failed = true;
@@ -262,9 +262,10 @@ static bool read_header(struct unit *unit, struct reader *reader)
     skip(&unit->program, header_bytes);
     unit->step = (unsigned)little(reader, 1);
     if (unit->version >= 4)
-        little(reader, 1); /* operations per instruction */
-    little(reader, 1);     /* where statements begin */
-    unit->line_base = (signed char)little(reader, 1);
+        little(reader, 1);                  /* operations per instruction */
+    little(reader, 1);                      /* where statements begin */
+    int line_base = (int)little(reader, 1); /* a signed byte */
+    unit->line_base = line_base < 128 ? line_base : line_base - 256;
     unit->line_range = (unsigned)little(reader, 1);
     unit->opcode_base = (unsigned)little(reader, 1);
     unit->lengths = reader->at - 1;

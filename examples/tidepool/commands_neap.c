@@ -2,8 +2,8 @@
  *
  * tidepool: the command NEAP: collects, and writes what neap can tell of the running server.
  *
- * A client may name any file that does not exist yet; none is written over. What is written has the
- * names of types and functions, never keys or values. */
+ * A client may name a file that does not exist yet in the folder of --dir, nowhere else. What is
+ * written has the names of types and functions, never keys or values. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -44,13 +44,22 @@ static bool write_new_file(struct call *call, int (*write)(const char *path), co
 {
     char path[PATH_MAX];
     struct slice name = call->argument[2];
-    if (name.length == 0 || name.length >= sizeof path ||
-        memchr(name.bytes, '\0', name.length) != NULL) {
+    if (server.settings.folder == NULL) {
+        reply_error(call->reply, "ERR the server has no folder for files: see --dir");
+        return false;
+    }
+    if (name.length == 0 || name.length > NAME_MAX ||
+        memchr(name.bytes, '\0', name.length) != NULL ||
+        memchr(name.bytes, '/', name.length) != NULL) {
         reply_error(call->reply, "ERR no name of a file");
         return false;
     }
-    memcpy(path, name.bytes, name.length);
-    path[name.length] = '\0';
+    int length = snprintf(path, sizeof path, "%s/%.*s", server.settings.folder, (int)name.length,
+                          name.bytes);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        reply_error(call->reply, "ERR cannot make the file: %s", strerror(ENAMETOOLONG));
+        return false;
+    }
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
         reply_error(call->reply, "ERR cannot make the file: %s", strerror(errno));
@@ -103,14 +112,16 @@ static void neap_help(struct call *call)
         "NEAP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "GC [<generation>]",
         "    Collect generations 0 to <generation> (2); return how many objects were dead.",
-        "PPROF <path>",
-        "    Write where memory was allocated to a new file, for go tool pprof (see --trace).",
-        "SNAPSHOT <path>",
-        "    Write a heap snapshot to a new file, for Chrome DevTools or memlab.",
+        "PPROF <name>",
+        "    Write where memory was allocated to a new file in --dir, for go tool pprof (see "
+        "--trace).",
+        "SNAPSHOT <name>",
+        "    Write a heap snapshot to a new file in --dir, for Chrome DevTools or memlab.",
         "STATS",
         "    Return neap's statistics as JSON.",
-        "TIMELINE [<path>]",
-        "    Begin to write a timeline to a new file, for Perfetto; without <path>, end it.",
+        "TIMELINE [<name>]",
+        "    Begin to write a timeline to a new file in --dir, for Perfetto; without <name>, end "
+        "it.",
         "HELP",
         "    Print this help.",
     };

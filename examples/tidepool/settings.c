@@ -30,6 +30,7 @@ static const char help[] =
     "  --max-reply BYTES    replies one client may have waiting; then it is cut off (1gb)\n"
     "  --monitor ADDRESS    serve metrics and profiles over HTTP there, e.g. 127.0.0.1:9464\n"
     "  --trace BYTES        remember where one in so many bytes is allocated (512kb; 0: nowhere)\n"
+    "  --dir FOLDER         where clients may write by NEAP SNAPSHOT, PPROF, TIMELINE (nowhere)\n"
     "  --stats FILE         write final statistics there, as JSON\n"
     "  --version            print the version\n"
     "  --help               print this\n"
@@ -158,6 +159,7 @@ enum settings_result settings_parse(struct settings *settings, int count, char *
         {"--maxmemory", FLAG_BYTES, &settings->memory_bytes, 0, (uint64_t)1 << 46},
         {"--monitor", FLAG_TEXT, &settings->monitor, 0, 0},
         {"--trace", FLAG_BYTES, &settings->trace_bytes, 0, (uint64_t)1 << 40},
+        {"--dir", FLAG_TEXT, &settings->folder, 0, 0},
         {"--stats", FLAG_TEXT, &settings->stats_path, 0, 0},
     };
     enum settings_result result = parse(flags, sizeof flags / sizeof flags[0], count, argument);

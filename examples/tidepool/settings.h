@@ -23,6 +23,7 @@ struct settings {
     const char *stats_path;  /* NULL: no report at the end */
     const char *monitor;     /* NULL: none; else where it serves */
     uint64_t trace_bytes;    /* one allocation in so many bytes is traced; 0: none */
+    const char *folder;      /* where NEAP SNAPSHOT and its like may write; NULL: nowhere */
     const char *socket_path; /* NULL: no unix socket */
     const char *password;    /* NULL: none is asked for */
     uint64_t

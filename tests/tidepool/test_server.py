@@ -365,10 +365,17 @@ def test_inside(server):
     ok(sleeper.ask("NEAP", "GC").startswith(b":"), "NEAP GC")
     ok(b"object_bytes" in sleeper.ask("NEAP", "STATS"), "NEAP STATS")
     sleeper.ask("FLUSHALL")
-    with tempfile.TemporaryDirectory(prefix="tidepool-test.") as work:
-        check_files(sleeper, work)
+    ok(b"see --dir" in sleeper.ask("NEAP", "SNAPSHOT", "heap"), "without --dir clients write no file")
     for client in clients:
         client.close()
+
+
+def test_files():
+    with tempfile.TemporaryDirectory(prefix="tidepool-test.") as work:
+        with Server(PROGRAM, "--dir", work) as server:
+            client = server.connect()
+            check_files(client, work)
+            client.close()
 
 
 def check_files(client, work):
@@ -376,8 +383,8 @@ def check_files(client, work):
     snapshot, profile, timeline = (os.path.join(work, name) for name in ("heap", "profile", "timeline"))
     for i in range(300):
         client.ask("SET", "large-%d" % i, "x" * 20000)
-    same(client.ask("NEAP", "TIMELINE", timeline), b"+OK\r\n", "NEAP TIMELINE begins")
-    ok(b"already" in client.ask("NEAP", "TIMELINE", timeline + "2"), "one at a time")
+    same(client.ask("NEAP", "TIMELINE", "timeline"), b"+OK\r\n", "NEAP TIMELINE begins")
+    ok(b"already" in client.ask("NEAP", "TIMELINE", "timeline2"), "one at a time")
     ok(not os.path.exists(timeline + "2"), "and leaves no second file")
     client.ask("NEAP", "GC")
     same(client.ask("NEAP", "TIMELINE"), b"+OK\r\n", "NEAP TIMELINE ends it")
@@ -385,15 +392,14 @@ def check_files(client, work):
     with open(timeline, encoding="utf-8") as file:
         names = {event["name"] for event in json.load(file)["traceEvents"]}
     ok({"collection", "world stopped"} <= names, "it has the collection")
-    same(client.ask("NEAP", "SNAPSHOT", snapshot), b"+OK\r\n", "NEAP SNAPSHOT")
+    same(client.ask("NEAP", "SNAPSHOT", "heap"), b"+OK\r\n", "NEAP SNAPSHOT")
     with open(snapshot, encoding="utf-8") as file:
         ok("entry" in json.load(file)["strings"], "has the keyspace's types")
-    same(client.ask("NEAP", "PPROF", profile), b"+OK\r\n", "NEAP PPROF")
+    same(client.ask("NEAP", "PPROF", "profile"), b"+OK\r\n", "NEAP PPROF")
     with gzip.open(profile) as file:
         ok(b"examples/tidepool/" in file.read(), "has places in the server's source")
-    ok(b"File exists" in client.ask("NEAP", "SNAPSHOT", snapshot), "no file is written over")
-    ok(b"No such file" in client.ask("NEAP", "PPROF", work + "/none/x"), "nor a folder made")
-    for name in (b"", b"a\0b", b"x" * 5000):
+    ok(b"File exists" in client.ask("NEAP", "SNAPSHOT", "heap"), "no file is written over")
+    for name in (b"", b"a\0b", b"x" * 5000, b"none/x", b"../x", work.encode() + b"/x"):
         ok(b"ERR no name" in client.ask("NEAP", "SNAPSHOT", name), "no name of a file: %.10r" % name)
     ok(b"wrong number of arguments" in client.ask("NEAP", "TIMELINE", "a", "b"), "nor two")
     same(sorted(os.listdir(work)), ["heap", "profile", "timeline"], "nothing else is left")
@@ -407,7 +413,8 @@ def test_monitor():
         skip("--monitor", "built without libneap-monitor")
         return
     ok(ended.returncode == 1 and "no address" in ended.stderr, "--monitor refuses what is no address")
-    with Server(PROGRAM, "--monitor", "127.0.0.1:0", "--trace", "0", check=False) as server:
+    with Server(PROGRAM, "--monitor", "127.0.0.1:0", "--trace", "0", "--dir", tempfile.gettempdir(),
+                check=False) as server:
         line = server.process.stdout.readline()
         if not line.startswith("tidepool: monitor on 127.0.0.1:"):
             ok(False, "--monitor tells where: " + line)
@@ -422,7 +429,7 @@ def test_monitor():
         ok(objects and objects[0] >= 200, "--monitor serves the metrics")
         pages.request("GET", "/debug/heapsnapshot")
         ok(b'"entry"' in pages.getresponse().read(), "and heap snapshots")
-        ok(b"tracing is off" in client.ask("NEAP", "PPROF", "/tmp/none"), "--trace 0: NEAP PPROF has nothing")
+        ok(b"tracing is off" in client.ask("NEAP", "PPROF", "none"), "--trace 0: NEAP PPROF has nothing")
         ended = run_program("--port", "0", "--monitor", line.rsplit(" ", 1)[1].strip())
         ok(ended.returncode == 1 and "cannot start the monitor" in ended.stderr and
            "in use" in ended.stderr, "a port that is taken is refused")
@@ -508,6 +515,7 @@ test_client_limit()
 test_maxmemory()
 test_password()
 test_unix_socket()
+test_files()
 test_monitor()
 test_flags()
 test_end()
