@@ -310,6 +310,7 @@ static void remember(struct search *search, struct unit *unit, struct np_line *l
     line->path = np_fault_malloc(bytes);
     line->folder = base.text != NULL ? np_fault_strdup(base.text) : NULL;
     if (line->path == NULL || (base.text != NULL && line->folder == NULL)) {
+        np_line_table_forget(line, 1);
         search->no_memory = true;
         return;
     }

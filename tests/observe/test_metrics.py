@@ -30,10 +30,12 @@ ok(len(phases) == 3 * 13 and phases['neap_gc_phase_seconds_total{generation="2",
    "the time of collections by phase", phases)
 ok("neap_gc_confined_collections_total" in seen, "confined collections")
 ok(seen['neap_threads{state="running"}'] >= 1, "a thread is running")
-ok(seen['neap_merges_total{kind="by_owner"}'] + seen['neap_merges_total{kind="for_owner"}'] == 5,
-   "what another thread released was given back by the owner or for it", seen)
-ok(seen['neap_merges_total{kind="at_once"}'] == 10 and seen["neap_merge_queue_objects"] == 0,
-   "what an exited thread owned at once, and nothing waits", seen)
+merges = {kind: seen['neap_merges_total{kind="%s"}' % kind] for kind in ("by_owner", "for_owner", "at_once")}
+ok(merges["by_owner"] + merges["for_owner"] >= 5,
+   "what another thread released was given back by the owner or for it", merges)
+# An exited thread's objects are the next thread's with its number: the helper may be that.
+ok(sum(merges.values()) == 15 and seen["neap_merge_queue_objects"] == 0,
+   "so was what an exited thread owned, or at once, and nothing waits", merges)
 ok(seen['neap_oom_total{kind="system"}'] == 2 and seen['neap_oom_total{kind="limit"}'] == 0,
    "two allocations had no memory", seen)
 planted("metrics", "limited.txt", env={**os.environ, "NEAP_OPTIONS": "heap_hard_limit=64m"})

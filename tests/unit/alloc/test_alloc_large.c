@@ -154,7 +154,7 @@ static void test_cache(void)
 
 static void test_memory_goes_back(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(NP_VALGRIND)
     skip(2, "the sanitizer's shadow is resident too");
     return;
 #endif
