@@ -61,7 +61,7 @@ static void run(uint32_t cycle, uint32_t extra_bytes, uint32_t live)
             most = alive();
     }
     uint64_t each = extra_bytes > 0 ? 2 : 1;
-    uint64_t bound = live + live / 4 + each * (3 * (uint64_t)cycle + 100000);
+    uint64_t bound = live + live / 4 + each * (4 * (uint64_t)cycle + 150000);
     ok(most < bound, "cycles of %u with %u bytes beside %u: %llu objects at most, bound %llu",
        cycle, extra_bytes, live, (unsigned long long)most, (unsigned long long)bound);
     for (uint32_t i = 0; i < live; i++)
