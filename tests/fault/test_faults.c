@@ -225,8 +225,9 @@ static void refuse_each(atomic_long *left, bool all_after, const char *what)
     is_int((long long)alive, 0, "%s%s: nothing is alive at the end of run %ld", what,
            all_after ? ", and all that follow" : "", nth);
     is_int(lost, 0, "and all that was made was disposed of");
-    ok(refusals > 0 && unwatched > 0, "%ld refusals in %ld runs, %ld of them without a trace",
-       refusals, nth, unwatched);
+    /* of threads it is chance which one is refused */
+    ok(refusals > 0 && (unwatched > 0 || left == &threads_left),
+       "%ld refusals in %ld runs, %ld of them without a trace", refusals, nth, unwatched);
     is_int((long long)run(0), 0, "afterwards the library works");
 }
 
