@@ -36,13 +36,13 @@ enum {
     OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
-    /* While a cycle is under way, in eighths of what was alive: from 1 on a thread waits as long as
-     * it has worked, from 2 on three times as long, from 4 on as long as a wait may be, and from 8
+    /* While a cycle is under way, in eighths of what was alive: from 3 on a thread waits as long as
+     * it has worked, from 5 on three times as long, from 8 on as long as a wait may be, and from 16
      * on the world stops. */
-    WAIT_FROM = 1,
-    WAIT_LONGER_FROM = 2,
-    WAIT_MOST_FROM = 4,
-    STOP_FROM = 8,
+    WAIT_FROM = 3,
+    WAIT_LONGER_FROM = 5,
+    WAIT_MOST_FROM = 8,
+    STOP_FROM = 16,
     WAIT_MOST_NS = 10000000
 };
 
