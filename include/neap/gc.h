@@ -90,6 +90,7 @@ struct neap_gc_stats {
     uint64_t confined; /* generation 0: collections by one thread of its own objects, nobody
                         * stopped, that freed something; not among `collections` */
     uint64_t confined_collected; /* objects they freed */
+    uint64_t pause_p999_ns;      /* as pause_p99_ns */
 };
 
 /* The macro neap_gc_get_stats(generation, &stats) passes the size, so that the struct may grow.
