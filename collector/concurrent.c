@@ -36,12 +36,12 @@ enum {
     OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
-    /* While a cycle is under way, in eighths of what was alive: from 3 on a thread waits as long as
-     * it has worked, from 5 on three times as long, from 8 on as long as a wait may be, and from 16
+    /* While a cycle is under way, in eighths of what was alive: from 1 on a thread waits as long as
+     * it has worked, from 2 on three times as long, from 3 on as long as a wait may be, and from 16
      * on the world stops. */
-    WAIT_FROM = 3,
-    WAIT_LONGER_FROM = 5,
-    WAIT_MOST_FROM = 8,
+    WAIT_FROM = 1,
+    WAIT_LONGER_FROM = 2,
+    WAIT_MOST_FROM = 3,
     STOP_FROM = 16,
     WAIT_MOST_NS = 10000000
 };
@@ -277,7 +277,7 @@ static void run_cycle(void)
     if (is_over() || result != NP_PROPOSED)
         return;
     np_collect_lock("a concurrent collection");
-    np_pacing_learn_concurrent(members - cycle.collected, start_ns, np_os_now_ns());
+    np_pacing_learn_concurrent(members, cycle.collected, start_ns, np_os_now_ns());
     np_collect_unlock();
     report(start_ns);
 }

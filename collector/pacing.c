@@ -30,6 +30,7 @@ enum {
     BEHIND = 8,    /* times the threshold: whoever allocates waits for the collection under way */
     OLD_SHARE = 4, /* an old collection is due after promotions of a quarter, */
     CYCLE_SHARE = 16,      /* and of a sixteenth, at least, where it runs beside the program */
+    COUNTING_SHARE = 4,    /* of a cycle goes into counting */
     GROSS_SHARE = 8,       /* promotions count for so much, however many objects have died */
     CYCLE_LEAST = 1 << 19, /* objects: a smaller heap may grow by these while a cycle runs */
     MIDDLE_MOST = 1 << 13, /* objects of generation 1: their collection is a stop of 0.2 ms */
@@ -303,7 +304,6 @@ void np_pacing_begin_concurrent(void)
 {
     /* relaxed, all: hints for np_pacing_due */
     np_store_relaxed(&np_pacing.counts[2], 0);
-    np_store_relaxed(&np_pacing.old_alive, np_pacing.old_alive + growth());
     forget_growth();
 }
 
@@ -320,11 +320,17 @@ static void remember_bytes(void)
     np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pressure_external));
 }
 
-void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns)
+/* Of what was promoted while the cycle counted, what has died since floats. Where the heap stays as
+ * big as it was, as much has died as has grown; and if less has been found than that, hardly more
+ * has died. */
+void np_pacing_learn_concurrent(uint64_t members, uint64_t found, uint64_t start_ns,
+                                uint64_t end_ns)
 {
+    uint64_t during = growth(), alive = members - found;
+    uint64_t floats = (during < found ? during : found) / COUNTING_SHARE;
     /* relaxed, all: as above */
-    np_store_relaxed(&np_pacing.old_alive, alive);
-    np_store_relaxed(&np_pacing.cycle_growth, growth());
+    np_store_relaxed(&np_pacing.old_alive, alive > floats ? alive - floats : 0);
+    np_store_relaxed(&np_pacing.cycle_growth, during);
     np_store_relaxed(&np_pacing.old_end_ns, end_ns);
     np_store_relaxed(&np_pacing.old_cost_ns, end_ns - start_ns);
     remember_bytes();

@@ -89,9 +89,10 @@ bool np_pacing_is_behind(void);
 void np_pacing_reset_stopped(int generation);
 void np_pacing_learn(const struct np_pacing_outcome *outcome);
 /* A concurrent old collection begins: what was promoted until now is its; the lock is held. It has
- * ended, with so many objects alive. */
+ * ended, having looked at so many objects and found so many of them to be garbage. */
 void np_pacing_begin_concurrent(void);
-void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns);
+void np_pacing_learn_concurrent(uint64_t members, uint64_t found, uint64_t start_ns,
+                                uint64_t end_ns);
 /* Growth since the cycle under way began, in eighths of what was alive then, or of half a million
  * objects if that is more. */
 uint64_t np_pacing_old_eighths(void);
