@@ -36,13 +36,14 @@ enum {
     OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
-    /* While a cycle is under way, in eighths of what was alive: from 1 on a thread waits as long as
-     * it has worked, from 2 on three times as long, from 3 on as long as a wait may be, and from 16
-     * on the world stops. */
-    WAIT_FROM = 1,
-    WAIT_LONGER_FROM = 2,
-    WAIT_MOST_FROM = 3,
-    STOP_FROM = 16,
+    /* Growth while a cycle is under way, in 32nds of what was alive: from 4 on a thread waits as
+     * long as it has worked, from 5 on twice, from 6 on four times as long, from 8 on as long as a
+     * wait may be, and from 64 on the world stops. */
+    WAIT_FROM = 4,
+    WAIT_TWICE_FROM = 5,
+    WAIT_LONGER_FROM = 6,
+    WAIT_MOST_FROM = 8,
+    STOP_FROM = 64,
     WAIT_MOST_NS = 10000000
 };
 
@@ -347,7 +348,7 @@ bool np_concurrent_takes(void)
 {
     if (np_options.collector == 0 || pthread_mutex_trylock(&concurrent.lock) != 0)
         return false;
-    bool outrun = np_load_relaxed(&concurrent.busy) && np_pacing_old_eighths() >= STOP_FROM;
+    bool outrun = np_load_relaxed(&concurrent.busy) && np_pacing_growth_32nds() >= STOP_FROM;
     if (!concurrent.running && concurrent.forbidden == 0)
         start_locked();
     bool runs = concurrent.running && !outrun;
@@ -367,14 +368,15 @@ void np_concurrent_throttle(void)
 {
     if (!np_load_relaxed(&concurrent.busy)) /* relaxed: a hint */
         return;
-    uint64_t eighths = np_pacing_old_eighths(), now = np_os_now_ns();
+    uint64_t growth = np_pacing_growth_32nds(), now = np_os_now_ns();
     uint64_t *last = &went_on_ns[np_tls.thread->id];
     /* a first one, or one that has slept since, has not worked for so long */
     uint64_t worked = now - *last < WAIT_MOST_NS ? now - *last : 0;
-    uint64_t wait_ns = eighths >= WAIT_MOST_FROM     ? WAIT_MOST_NS
-                       : eighths >= WAIT_LONGER_FROM ? 3 * worked
-                       : eighths >= WAIT_FROM        ? worked
-                                                     : 0;
+    uint64_t wait_ns = growth >= WAIT_MOST_FROM     ? WAIT_MOST_NS
+                       : growth >= WAIT_LONGER_FROM ? 4 * worked
+                       : growth >= WAIT_TWICE_FROM  ? 2 * worked
+                       : growth >= WAIT_FROM        ? worked
+                                                    : 0;
     if (wait_ns > 0) {
         uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
         np_park(np_tls.thread);

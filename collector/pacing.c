@@ -307,10 +307,10 @@ void np_pacing_begin_concurrent(void)
     forget_growth();
 }
 
-uint64_t np_pacing_old_eighths(void)
+uint64_t np_pacing_growth_32nds(void)
 {
     uint64_t alive = np_load_relaxed(&np_pacing.old_alive); /* relaxed: any recent value will do */
-    return growth() / ((alive > CYCLE_LEAST ? alive : CYCLE_LEAST) / 8);
+    return growth() / ((alive > CYCLE_LEAST ? alive : CYCLE_LEAST) / 32);
 }
 
 static void remember_bytes(void)

@@ -93,8 +93,8 @@ void np_pacing_learn(const struct np_pacing_outcome *outcome);
 void np_pacing_begin_concurrent(void);
 void np_pacing_learn_concurrent(uint64_t members, uint64_t found, uint64_t start_ns,
                                 uint64_t end_ns);
-/* Growth since the cycle under way began, in eighths of what was alive then, or of half a million
+/* Growth since the cycle under way began, in 32nds of what was alive then, or of half a million
  * objects if that is more. */
-uint64_t np_pacing_old_eighths(void);
+uint64_t np_pacing_growth_32nds(void);
 
 #endif
