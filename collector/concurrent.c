@@ -36,6 +36,7 @@ enum {
     OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
+    OUTSIDE_SHARE = 4,     /* so much more outside is worth a stop */
     /* Growth while a cycle is under way, in 32nds of what was alive: from 4 on a thread waits as
      * long as it has worked, from 5 on twice, from 6 on four times as long, from 8 on as long as a
      * wait may be, and from 64 on the world stops. */
@@ -59,6 +60,11 @@ static struct {
     uint64_t cycles;      /* (x) written by the thread */
 } concurrent = {.lock = PTHREAD_MUTEX_INITIALIZER, .forbidden = 1};
 
+/* What cycles leave to a stop, and how much there is beside it. */
+struct outside {
+    uint64_t objects, large_bytes, members;
+};
+
 /* The thread's own. */
 static struct {
     struct np_proposal proposal;
@@ -66,8 +72,9 @@ static struct {
     uint64_t object_ns; /* per candidate, of the stops so far; 0: nothing measured */
     uint64_t collected, uncollectable, stopped_ns; /* of the cycle at hand */
     uint64_t rest_until_ns;                        /* no stop before */
-    unsigned since_stopped; /* cycles since everything was looked at in a stop */
-    bool outside;           /* the last cycle has met objects that it left outside */
+    unsigned since_stopped;                 /* cycles since everything was looked at in a stop */
+    bool was_stopped;                       /* the next cycle is the first one after that */
+    struct outside outside, outside_before; /* of the last cycle, and of that first one */
 } cycle;
 
 static bool is_over(void)
@@ -252,11 +259,26 @@ static void report(uint64_t start_ns)
     np_events_call_later(&event);
 }
 
-static bool has_large_objects(void)
+static void measure_outside(uint64_t members)
 {
     struct np_large_counts counts;
     np_large_count(&counts);
-    return counts.blocks[1] > 0;
+    cycle.outside =
+        (struct outside){cycle.proposal.opaque + counts.blocks[1], counts.bytes[1], members};
+    if (cycle.was_stopped)
+        cycle.outside_before = cycle.outside;
+    cycle.was_stopped = false;
+}
+
+/* Garbage may have piled up that only a stop can find: if there is more outside than there was, or
+ * so much more inside that what is outside may hold it. */
+static bool outside_has_grown(void)
+{
+    const struct outside *now = &cycle.outside, *before = &cycle.outside_before;
+    return now->objects > 0 &&
+           (now->objects > before->objects + before->objects / OUTSIDE_SHARE ||
+            now->large_bytes > before->large_bytes + before->large_bytes / OUTSIDE_SHARE ||
+            now->members > 2 * before->members);
 }
 
 static void run_cycle(void)
@@ -267,9 +289,10 @@ static void run_cycle(void)
     enum np_proposal_result result = propose();
     np_perturb(concurrent_proposed);
     uint64_t members = cycle.proposal.members;
-    cycle.outside = cycle.proposal.opaque > 0 || has_large_objects();
     if (result == NP_PROPOSED)
         judge_all();
+    if (result == NP_PROPOSED)
+        measure_outside(members - cycle.collected);
     np_phases_skip(&cycle.phases);
     drop_proposal();
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
@@ -283,11 +306,12 @@ static void run_cycle(void)
     report(start_ns);
 }
 
-/* Every so many cycles, while there is something that only a stop can find. */
+/* Every so many cycles, where something may have piled up that only a stop can find. */
 static void serve(void)
 {
-    if (cycle.outside && cycle.since_stopped >= NP_CONCURRENT_ROUNDS) {
+    if (outside_has_grown() && cycle.since_stopped >= NP_CONCURRENT_ROUNDS) {
         cycle.since_stopped = 0;
+        cycle.was_stopped = true;
         np_collector_reclaim();
     } else {
         cycle.since_stopped++;
