@@ -18,10 +18,10 @@
  *     v
  *   end         the words given back, pacing and statistics told
  *
- * What is left to stopped collections: neap_collect(2), memory refused, every
- * NP_CONCURRENT_ROUNDS-th cycle while there are objects that proposals leave outside, and programs
- * that outrun the cycle in spite of np_concurrent_throttle. A stopped collection of generation 2
- * ends the cycle under way.
+ * What is left to stopped collections: neap_collect(2), memory refused, one in
+ * NP_CONCURRENT_ROUNDS rounds at most where proposals leave more outside than they did, and
+ * programs that outrun the cycle in spite of np_concurrent_throttle. A stopped collection of
+ * generation 2 ends the cycle under way.
  *
  * Concurrency: one cycle at a time, by a thread of its own, which is started by the first request
  * and sleeps in a blocking region between cycles.
