@@ -302,13 +302,13 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
 
 /* ---- looking again ---- */
 
-/* A member's block is held back when it dies: in debug builds that is looked at. */
+/* A member's block is held back when it dies: where windows are widened that is looked at. */
 static void check_held(const struct neap_header *header)
 {
     /* relaxed, both: a member's generation stays above 0 while it lives */
     bool reused = np_load_relaxed(&header->type) != 0 &&
                   !(np_load_relaxed(&header->gc) & NP_GC_GENERATION);
-    if (NP_CHECK_LEVEL >= 1 && reused)
+    if (NP_PERTURB && reused)
         np_panic("a concurrent collection reads a block that is in use again");
 }
 
