@@ -306,8 +306,8 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
 static void check_held(const struct neap_header *header)
 {
     /* relaxed, both: a member's generation stays above 0 while it lives */
-    bool reused = np_load_relaxed(&header->type) != 0 &&
-                  !(np_load_relaxed(&header->gc) & NP_GC_GENERATION);
+    bool reused =
+        np_load_relaxed(&header->type) != 0 && !(np_load_relaxed(&header->gc) & NP_GC_GENERATION);
     if (NP_PERTURB && reused)
         np_panic("a concurrent collection reads a block that is in use again");
 }
