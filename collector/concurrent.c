@@ -37,13 +37,13 @@ enum {
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
     OUTSIDE_SHARE = 4,     /* so much more outside is worth a stop */
-    /* Growth while a cycle is under way, in 32nds of what was alive: from 4 on a thread waits as
-     * long as it has worked, from 5 on twice, from 6 on four times as long, from 8 on as long as a
-     * wait may be, and from 64 on the world stops. */
-    WAIT_FROM = 4,
-    WAIT_TWICE_FROM = 5,
-    WAIT_LONGER_FROM = 6,
-    WAIT_MOST_FROM = 8,
+    /* Growth while a cycle is under way, in 32nds of what was alive: from 6 on a thread waits as
+     * long as it has worked, from 8 on twice, from 10 on four times as long, from 12 on as long as
+     * a wait may be, and from 64 on the world stops. */
+    WAIT_FROM = 6,
+    WAIT_TWICE_FROM = 8,
+    WAIT_LONGER_FROM = 10,
+    WAIT_MOST_FROM = 12,
     STOP_FROM = 64,
     WAIT_MOST_NS = 10000000
 };

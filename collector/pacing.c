@@ -13,7 +13,8 @@
 #include "runtime/usage.h"
 #include "threads/thread.h"
 
-/* A young stop of this length is lost in a server's usual millisecond. */
+/* A young stop of this length is lost in a server's usual millisecond; half of it, where none is to
+ * be longer. */
 #define PAUSE_TARGET_NS UINT64_C(250000)
 
 enum {
@@ -284,8 +285,9 @@ static void learn_scale(const struct np_pacing_outcome *outcome)
     uint64_t spent = outcome->end_ns - outcome->start_ns, scale = np_pacing.scale;
     uint64_t beside = spent - outcome->stopped_ns;
     bool barren = outcome->garbage < (outcome->alive + outcome->garbage) / BARREN;
-    bool wide = outcome->stopped_ns * 2 <= PAUSE_TARGET_NS;
-    if (outcome->stopped_ns > PAUSE_TARGET_NS || (!barren && beside * BESIDE_LEAST < spent))
+    uint64_t target = np_options.collector == 0 ? PAUSE_TARGET_NS : PAUSE_TARGET_NS / 2;
+    bool wide = outcome->stopped_ns * 2 <= target;
+    if (outcome->stopped_ns > target || (!barren && beside * BESIDE_LEAST < spent))
         scale /= 2;
     else if (wide && (barren || beside * BESIDE_MOST > spent))
         scale *= 2;
