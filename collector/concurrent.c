@@ -32,7 +32,8 @@
 
 enum {
     MARGIN = 4,            /* a slice is planned for so much less than the target */
-    SHARE = 3,             /* times as long as a stop, at least, the world runs before the next */
+    SHARE = 2,             /* times as long as a stop, at least, the world runs before the next */
+    SHORT_NS = 50000,      /* no sleep is so short */
     OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
@@ -132,7 +133,7 @@ static void clear_first(size_t at, size_t end)
 /* The world runs for so long; less when something is wished for. */
 static void rest_until(uint64_t until_ns)
 {
-    for (uint64_t now; !is_over() && (now = np_os_now_ns()) < until_ns;) {
+    for (uint64_t now; !is_over() && (now = np_os_now_ns()) + SHORT_NS < until_ns;) {
         uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
         np_blocking_enter(np_tls.thread);
         np_os_wait(&concurrent.word, seen, until_ns - now);

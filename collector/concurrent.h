@@ -14,7 +14,7 @@
  *   prepare     running, lock     as many components as fit the pause target, at least one
  *   judge       STOP              judge.h: exactly; weak references cleared, condemned
  *   sweep       running           what needs user code becomes pending; the rest is freed
- *     |         three times as long as the stop was, at least, and from `prepare` again
+ *     |         twice as long as the stop was, at least, and from `prepare` again
  *     v
  *   end         the words given back, pacing and statistics told
  *

@@ -118,19 +118,14 @@ static bool general_slots(const struct neap_header *header, const struct neap_ty
     return length <= block_bytes && length * type->size <= block_bytes;
 }
 
-bool np_proposal_slots(const struct neap_header *header, struct np_members_slots *ret_slots)
+bool np_proposal_slots_otherwise(const struct neap_header *header,
+                                 struct np_members_slots *ret_slots)
 {
-    /* relaxed, both: written at birth, before a stop; 0 and no array when it has died */
+    /* relaxed, both: as in np_proposal_slots */
     uint32_t index = np_load_relaxed(&header->type);
     bool array = (np_load_relaxed(&header->flags) & NP_FLAG_ARRAY) != 0;
-    const struct np_plan *plan = np_plan_at(index);
-    if (index == 0 || plan == &np_no_plan)
+    if (index == 0 || np_plan_at(index) == &np_no_plan)
         return false;
-    if (np_likely(plan->simple && !array)) {
-        *ret_slots = (struct np_members_slots){
-            .base = (char *)(uintptr_t)header, .plan = plan, .count = plan->count};
-        return true;
-    }
     const struct neap_type *type = np_type_at(index);
     ret_slots->base = np_object_of(header);
     return type->visit == NULL && !(type->flags & NP_TYPE_OURS) &&

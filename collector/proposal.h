@@ -65,8 +65,24 @@ struct np_members_slots {
     size_t per_element, count;
 };
 
+bool np_proposal_slots_otherwise(const struct neap_header *header,
+                                 struct np_members_slots *ret_slots);
+
 /* False: it has died, or its references are not where a descriptor says. */
-bool np_proposal_slots(const struct neap_header *header, struct np_members_slots *ret_slots);
+static inline bool np_proposal_slots(const struct neap_header *header,
+                                     struct np_members_slots *ret_slots)
+{
+    /* relaxed, both: written at birth, before a stop; 0 and no array when it has died */
+    uint32_t index = np_load_relaxed(&header->type);
+    bool array = (np_load_relaxed(&header->flags) & NP_FLAG_ARRAY) != 0;
+    const struct np_plan *plan = np_plan_at(index);
+    if (np_unlikely(index == 0 || !plan->simple || array))
+        return np_proposal_slots_otherwise(header, ret_slots);
+    ret_slots->base = (char *)(uintptr_t)header;
+    ret_slots->plan = plan;
+    ret_slots->count = plan->count;
+    return true;
+}
 
 static inline void *np_proposal_read(const struct np_members_slots *slots, size_t number)
 {

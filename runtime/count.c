@@ -87,8 +87,7 @@ static void retain_shared(struct neap_header *header)
             return;
         }
         np_usage_check_object("neap_retain", header);
-        uint32_t sticky = np_planted(forget_sticky) ? 0 : NP_PUBLISHED;
-        if (np_cas_relaxed(&header->shared, &shared, (shared + NP_SHARED_ONE) | sticky))
+        if (np_cas_relaxed(&header->shared, &shared, (shared + NP_SHARED_ONE) | NP_PUBLISHED))
             return;
         np_contend_lost(header);
     }
