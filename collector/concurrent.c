@@ -38,13 +38,13 @@ enum {
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
     OUTSIDE_SHARE = 4,     /* so much more outside is worth a stop */
-    /* Growth while a cycle is under way, in 32nds of what was alive: from 6 on a thread waits as
-     * long as it has worked, from 8 on twice, from 10 on four times as long, from 12 on as long as
+    /* Growth while a cycle is under way, in 32nds of what was alive: from 5 on a thread waits as
+     * long as it has worked, from 7 on twice, from 8 on four times as long, from 10 on as long as
      * a wait may be, and from 64 on the world stops. */
-    WAIT_FROM = 6,
-    WAIT_TWICE_FROM = 8,
-    WAIT_LONGER_FROM = 10,
-    WAIT_MOST_FROM = 12,
+    WAIT_FROM = 5,
+    WAIT_TWICE_FROM = 7,
+    WAIT_LONGER_FROM = 8,
+    WAIT_MOST_FROM = 10,
     STOP_FROM = 64,
     WAIT_MOST_NS = 10000000
 };
