@@ -28,8 +28,8 @@ size_t np_judge_prepare(struct neap_header **candidates, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct neap_header *header = candidates[i];
         /* [MM-pool-kind-1] acquire: as in proposal.c: else it is no header */
-        if (np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS || !may_be_judged(header) ||
-            !np_side_cover(np_pool_index_of(header)))
+        if (np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS ||
+            !may_be_judged(header) || !np_side_cover(np_pool_index_of(header)))
             continue;
         *np_side_word(header) = 0; /* its page, before the stop */
         candidates[kept++] = header;
