@@ -226,7 +226,7 @@ static const struct np_alloc_hooks alloc_hooks = {
 /* Out of memory: an old collection without user code, and what waits for a grace period. */
 static void reclaim(void)
 {
-    np_collector_reclaim();
+    np_collector_reclaim(NEAP_GC_CAUSE_MEMORY);
     np_large_reclaim();
 }
 

@@ -53,6 +53,9 @@ output = follow("tools/neap pauses timeline.json", {"timeline.json": path("t")})
 rows = [row.split() for row in output.splitlines()[1:]]
 ok(["walk", "laggard"] in [row[3:] for row in rows],
    "the thread that did not poll is named beside the stop that waited for it", output)
+PHASES = {"gather", "known", "count", "trace", "part", "promote"}
+ok(any(row[3] == "collect" and row[-2] in PHASES and float(row[-1]) >= 0 for row in rows),
+   "and what took longest in a collection's", output)
 
 for words in (["top", path("nothing")], ["top", path("g")], ["leaks", path("t")], ["wrong"]):
     status, output = run([os.path.join(SOURCE, "tools/neap")] + words)
