@@ -15,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "alloc/trace.h"
 #include "neap/site.h"
 
 enum {
-    NP_TRACES_MOST = 1 << 18, /* beyond, blocks are counted under the last one */
     NP_FRAMES_MOST = 64,
     NP_LABELS_MOST = 1024,
     NP_LABEL_BYTES = 32

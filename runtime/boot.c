@@ -75,6 +75,7 @@ static bool attached(struct np_thread *thread)
         if (thread->local == NULL)
             return false;
     }
+    thread->heap->trace_quick = NULL; /* the slot's last thread's */
     np_tls.heap = thread->heap;
     np_tls.local = thread->local;
     np_tls.cells = thread->local->cells;

@@ -67,11 +67,18 @@ static void free_small(struct neap_header *header)
     np_heap_give(np_tls.heap, header);
 }
 
+static void tell_tracer(struct neap_header *header)
+{
+    if ((header->flags & NP_FLAG_LARGE) ||
+        !np_trace_quick_freed(np_tls.heap, header, np_pool_of(header)->block_bytes))
+        np_trace_hooks.freed(header);
+}
+
 /* Large, traced or both. */
 static np_noinline void free_marked(struct neap_header *header)
 {
     if (header->flags & NP_FLAG_TRACED)
-        np_trace_hooks.freed(header);
+        tell_tracer(header);
     if (!(header->flags & NP_FLAG_LARGE)) {
         free_small(header);
         return;
@@ -217,12 +224,22 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
 
 /* ---- falling: most objects have a few references at fixed places and run no code ---- */
 
-/* Its death is nothing but its children's releases and its block's return. */
-static inline bool can_fall(const struct neap_header *header, const struct np_plan *plan)
+/* The tracer is told, and what remains is as if it had never been traced. */
+static np_noinline bool untrace(struct neap_header *header)
+{
+    tell_tracer(header);
+    np_store_relaxed(&header->flags, (uint8_t)(header->flags & ~NP_FLAG_TRACED));
+    return true;
+}
+
+/* Its death is nothing but its children's releases and its block's return. It dies now. */
+static inline bool can_fall(struct neap_header *header, const struct np_plan *plan)
 {
     const uint8_t more = NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED;
-    return plan->simple && !plan->may_need_user && !plan->disposes && !(header->flags & more) &&
-           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
+    return plan->simple && !plan->may_need_user && !plan->disposes &&
+           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK) &&
+           (np_likely(!(header->flags & more)) ||
+            ((header->flags & more) == NP_FLAG_TRACED && untrace(header)));
 }
 
 /* np_release for a dying parent's child. True: it was the last reference, and the child falls. */

@@ -165,12 +165,36 @@ static inline void zero_body(char *body, size_t bytes)
     }
 }
 
+/* neap_new_header_ where the tracer's turn has come and it need not be asked (alloc/trace.h); NULL:
+ * it is not so. The magazine has a block, so the cache is a heap's. */
+static np_alloc_text struct neap_header *
+new_traced_header(const struct neap_type *type, size_t body_bytes, const struct neap_site *site)
+{
+    struct neap_cache *cache = np_tls.cache;
+    uint32_t offset = np_load_acquire(&type->cache_offset); /* [MM-type-3] acquire */
+    struct neap_magazine *magazine =
+        (struct neap_magazine *)(void *)((char *)cache->magazines + offset);
+    struct neap_header *header = magazine->first;
+    struct np_heap *heap = (struct np_heap *)(void *)cache;
+    uint32_t word;
+    if (header == NULL || (word = np_trace_quick_word(heap, site, type->index)) == 0)
+        return NULL;
+    neap_magazine_pop_(magazine);
+    (void)neap_left_down_(&cache->trace_left, body_bytes);
+    np_trace_quick_made(heap->trace_quick, word, header, np_pool_of(header)->block_bytes);
+    uint64_t birth = type->birth & ~((uint64_t)NP_FLAG_BARE << 56);
+    write_header(header, type->index, birth | (uint64_t)NP_FLAG_TRACED << 56);
+    return header;
+}
+
 np_alloc_text void *neap_object_new_at(const struct neap_type *type, size_t extra_bytes,
                                        const struct neap_site *site)
 {
     if (np_likely(extra_bytes == 0)) {
         size_t body_bytes = ((size_t)type->size + 7) & ~(size_t)7;
         struct neap_header *header = neap_new_header_(type, body_bytes);
+        if (np_unlikely(header == NULL))
+            header = new_traced_header(type, body_bytes, site);
         if (np_likely(header != NULL)) {
             zero_body(np_object_of(header), body_bytes);
             return np_object_of(header);
