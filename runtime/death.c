@@ -224,22 +224,32 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
 
 /* ---- falling: most objects have a few references at fixed places and run no code ---- */
 
-/* The tracer is told, and what remains is as if it had never been traced. */
+/* Its death is nothing but its children's releases and its block's return. */
+static inline bool can_fall(const struct neap_header *header, const struct np_plan *plan)
+{
+    const uint8_t more = NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED;
+    return plan->simple && !plan->may_need_user && !plan->disposes && !(header->flags & more) &&
+           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
+}
+
+/* It could, if it were not traced: the tracer is told, and what remains is as if it never was. */
 static np_noinline bool untrace(struct neap_header *header)
 {
+    const struct np_plan *plan = np_plan_at(header->type);
+    if (!(header->flags & NP_FLAG_TRACED) || (header->flags & (NP_FLAG_ARRAY | NP_FLAG_LARGE)) ||
+        !plan->simple || plan->may_need_user || plan->disposes ||
+        (np_load_relaxed(&header->shared) & NP_HAS_WEAK))
+        return false;
     tell_tracer(header);
     np_store_relaxed(&header->flags, (uint8_t)(header->flags & ~NP_FLAG_TRACED));
     return true;
 }
 
-/* Its death is nothing but its children's releases and its block's return. It dies now. */
-static inline bool can_fall(struct neap_header *header, const struct np_plan *plan)
+/* For an object that dies now. */
+static inline bool falls(struct neap_header *header)
 {
-    const uint8_t more = NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED;
-    return plan->simple && !plan->may_need_user && !plan->disposes &&
-           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK) &&
-           (np_likely(!(header->flags & more)) ||
-            ((header->flags & more) == NP_FLAG_TRACED && untrace(header)));
+    return can_fall(header, np_plan_at(header->type)) ||
+           (np_unlikely(header->flags & NP_FLAG_TRACED) && untrace(header));
 }
 
 /* np_release for a dying parent's child. True: it was the last reference, and the child falls. */
@@ -262,7 +272,7 @@ static bool drop_child(struct neap_header *header)
         np_object_free_bare(header);
         return false;
     }
-    if (can_fall(header, np_plan_at(header->type)))
+    if (falls(header))
         return true;
     np_death(header); /* into its list */
     return false;
@@ -369,7 +379,7 @@ static inline struct neap_header *next_to_fall(struct falling *falling)
     if (falling->count > 0)
         return falling->siblings[--falling->count];
     struct neap_header *next = falling->local->dying[NP_DYING_PLAIN];
-    if (next == NULL || !can_fall(next, np_plan_at(next->type)))
+    if (next == NULL || !falls(next))
         return NULL;
     return pop(&falling->local->dying[NP_DYING_PLAIN]);
 }
@@ -454,7 +464,7 @@ static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
         struct neap_header *header = next_of(local, plain_only, *budget == 0);
         if (header == NULL)
             break;
-        if (*budget > 0 && can_fall(header, np_plan_at(header->type))) {
+        if (*budget > 0 && falls(header)) {
             fall(local, header, budget);
             continue;
         }
@@ -540,6 +550,15 @@ void np_death(struct neap_header *header)
     if (np_likely(np_tls.dying == 0 && can_fall(header, np_plan_at(header->type)) &&
                   np_death_is_empty(local))) {
         fall_here(local, header);
+        return;
+    }
+    if (np_unlikely(header->flags & NP_FLAG_TRACED) && untrace(header)) {
+        /* relaxed: as below */
+        if ((np_type_at(header->type)->birth & (uint64_t)NP_FLAG_BARE << 56) != 0 &&
+            np_load_relaxed(&header->shared) == 0)
+            np_object_free_bare(header);
+        else
+            np_death(header);
         return;
     }
     const struct neap_type *type = np_type_at(header->type);
