@@ -41,9 +41,9 @@ struct np_heap {
     int64_t trace_set, trace_bytes; /* (o>, s) what trace_left was set to, and bytes counted down
                                      * before */
     uint8_t trace_turn;             /* (o) np_trace_is_stop */
-    bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
+    bool debt; /* (o) a slow path saw credit run out; runtime serves and clears it */
     struct np_trace_quick *trace_quick; /* (o, s) trace.h; NULL: everything goes to the hooks */
-    struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
+    struct np_heap_own *own;            /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */
 };
 

@@ -30,7 +30,7 @@ static struct {
         __attribute__((aligned(NP_CACHE_LINE))); /* (x) raised for each run, and to end */
     unsigned workers;                            /* of the run at hand */
     enum neap_gc_phase phase;
-    void (*work)(unsigned index, void *arg);     /* NULL: end */
+    void (*work)(unsigned index, void *arg); /* NULL: end */
     void *arg;
 
     uint32_t busy __attribute__((aligned(NP_CACHE_LINE)));    /* (x) workers not done yet */

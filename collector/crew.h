@@ -26,7 +26,8 @@ unsigned np_crew_gather(void);
 unsigned np_crew_size(void);
 
 /* Runs work(index, arg) on workers 0 .. workers - 1, the caller being worker 0, and returns when
- * all have returned. workers is at most np_crew_size(). The timeline shows it as part of `phase`. */
+ * all have returned. workers is at most np_crew_size(). The timeline shows it as part of `phase`.
+ */
 void np_crew_run(enum neap_gc_phase phase, unsigned workers,
                  void (*work)(unsigned index, void *arg), void *arg);
 

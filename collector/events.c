@@ -66,8 +66,7 @@ static void run_later(struct np_pending_item *item)
 {
     struct later *later = np_container_of(item, struct later, item);
     struct neap_gc_event end = later->end;
-    struct neap_gc_event start = {
-        .start = true, .generation = end.generation, .cause = end.cause};
+    struct neap_gc_event start = {.start = true, .generation = end.generation, .cause = end.cause};
     neap_free(later);
     np_events_call(&start);
     np_events_call(&end);

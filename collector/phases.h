@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * How long each phase of a collection takes: a stop watch with one lap per phase, each a span of the
- * timeline. Where the world stands still, laps begin and end with the stop, so that spans nest.
+ * How long each phase of a collection takes: a stop watch with one lap per phase, each a span of
+ * the timeline. Where the world stands still, laps begin and end with the stop, so that spans nest.
  *
  * Implemented by phases.c. Used by collect.c and concurrent.c; a watch belongs to the thread that
  * has made it. */

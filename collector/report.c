@@ -11,11 +11,10 @@
 #include "collector/confined.h"
 #include "collector/histogram.h"
 
-static const char *const cause_names[NEAP_GC_CAUSES] = {
-    [NEAP_GC_CAUSE_ASKED] = "asked",
-    [NEAP_GC_CAUSE_PACED] = "paced",
-    [NEAP_GC_CAUSE_CONCURRENT] = "concurrent",
-    [NEAP_GC_CAUSE_MEMORY] = "memory"};
+static const char *const cause_names[NEAP_GC_CAUSES] = {[NEAP_GC_CAUSE_ASKED] = "asked",
+                                                        [NEAP_GC_CAUSE_PACED] = "paced",
+                                                        [NEAP_GC_CAUSE_CONCURRENT] = "concurrent",
+                                                        [NEAP_GC_CAUSE_MEMORY] = "memory"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 

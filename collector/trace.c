@@ -435,8 +435,7 @@ static void trace_left(size_t count, bool known)
     if (count == 0)
         return;
     np_share_begin(rest.workers);
-    np_crew_run(known ? NEAP_GC_PHASE_KNOWN : NEAP_GC_PHASE_TRACE, rest.workers, trace_rest,
-                &rest);
+    np_crew_run(known ? NEAP_GC_PHASE_KNOWN : NEAP_GC_PHASE_TRACE, rest.workers, trace_rest, &rest);
     for (unsigned i = 0; i < rest.workers; i++) {
         tracers[i].shared = false;
         finish(&tracers[i]);

@@ -43,8 +43,8 @@ struct event {
 struct ring {
     uint64_t written __attribute__((aligned(NP_CACHE_LINE))); /* (o>) */
     uint64_t dropped;                                         /* (o>) */
-    int os_id; /* (o>) a helper's, of its last event */
-    uint64_t read __attribute__((aligned(NP_CACHE_LINE)));    /* (L>) */
+    int os_id;                                             /* (o>) a helper's, of its last event */
+    uint64_t read __attribute__((aligned(NP_CACHE_LINE))); /* (L>) */
     struct event events[RING];
 };
 
@@ -83,16 +83,15 @@ static void note(enum np_event_kind kind, uint64_t start_ns, uint64_t end_ns, ui
     if (ring == NULL && (ring = make_ring(track)) == NULL)
         return;
     int os_id = thread != NULL ? np_load_relaxed(&thread->os_id) : np_os_thread_id();
-    np_store_relaxed(&ring->os_id, os_id); /* relaxed, both: hints */
+    np_store_relaxed(&ring->os_id, os_id);              /* relaxed, both: hints */
     uint64_t written = np_load_relaxed(&ring->written); /* relaxed: ours */
     /* [MM-ring-2] acquire: the reader is done with the place; pairs with the release in drain */
     if (written - np_load_acquire(&ring->read) == RING) {
         np_store_relaxed(&ring->dropped, np_load_relaxed(&ring->dropped) + 1); /* relaxed: ours */
         return;
     }
-    ring->events[written % RING] =
-        (struct event){start_ns, end_ns != 0 ? end_ns : np_os_now_ns(), value, serial, os_id,
-                       (uint32_t)kind};
+    ring->events[written % RING] = (struct event){
+        start_ns, end_ns != 0 ? end_ns : np_os_now_ns(), value, serial, os_id, (uint32_t)kind};
     np_store_release(&ring->written, written + 1); /* [MM-ring-1] release: the event is whole */
 }
 
@@ -156,9 +155,8 @@ static void put_args(const struct event *event)
 static void put_event(const struct event *event)
 {
     static const char *const categories[NP_EVENT_KINDS] = {
-        [NP_EVENT_TO_SAFEPOINT] = "stop", [NP_EVENT_WORLD] = "stop",
-        [NP_EVENT_STOPPED] = "stop",      [NP_EVENT_BLOCKING] = "thread",
-        [NP_EVENT_COLLECTION] = "gc",     [NP_EVENT_CONFINED] = "gc",
+        [NP_EVENT_TO_SAFEPOINT] = "stop", [NP_EVENT_WORLD] = "stop",    [NP_EVENT_STOPPED] = "stop",
+        [NP_EVENT_BLOCKING] = "thread",   [NP_EVENT_COLLECTION] = "gc", [NP_EVENT_CONFINED] = "gc",
         [NP_EVENT_FINISH] = "gc",         [NP_EVENT_PHASE] = "phase"};
     if (event->start_ns < timeline.start_ns)
         return;

@@ -48,7 +48,7 @@ static struct {
     uint32_t epoch;          /* (s) */
     uint64_t started_ns;     /* (L) */
     size_t side_bytes;       /* (c) once reserved */
-    int64_t total, peak;                       /* (x) relaxed: figures */
+    int64_t total, peak;     /* (x) relaxed: figures */
     struct shard *shards[NEAP_OWNER_LAST + 1]; /* (x) each by its slot's thread; 0 under foreign */
 } tracer = {.lock = PTHREAD_MUTEX_INITIALIZER, .foreign = PTHREAD_MUTEX_INITIALIZER};
 
@@ -340,8 +340,7 @@ static bool forget(struct shard *shard, const void *block, uint32_t *entry)
     np_store_relaxed(entry, 0u);
     np_trace_add(&shard->quick.counts[index].freed_objects, 1);
     np_trace_add(&shard->quick.counts[index].freed_bytes, (int64_t)bytes);
-    int64_t counted =
-        tracer.quick ? (int64_t)bytes : (int64_t)scaled(np_trace_at(index), bytes);
+    int64_t counted = tracer.quick ? (int64_t)bytes : (int64_t)scaled(np_trace_at(index), bytes);
     note_bytes(&shard->quick, -counted);
     np_line_profile_note(-(int64_t)bytes);
     return true;

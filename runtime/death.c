@@ -67,7 +67,7 @@ static void free_small(struct neap_header *header)
     np_heap_give(np_tls.heap, header);
 }
 
-static void tell_tracer(struct neap_header *header)
+static inline void tell_tracer(struct neap_header *header)
 {
     if ((header->flags & NP_FLAG_LARGE) ||
         !np_trace_quick_freed(np_tls.heap, header, np_pool_of(header)->block_bytes))
@@ -543,24 +543,10 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
         drain(local, &budget, false);
 }
 
-void np_death(struct neap_header *header)
+/* What does not fall, or not now. */
+static np_noinline void death_otherwise(struct neap_header *header)
 {
-    np_perturb(death);
     struct np_local *local = np_tls.local;
-    if (np_likely(np_tls.dying == 0 && can_fall(header, np_plan_at(header->type)) &&
-                  np_death_is_empty(local))) {
-        fall_here(local, header);
-        return;
-    }
-    if (np_unlikely(header->flags & NP_FLAG_TRACED) && untrace(header)) {
-        /* relaxed: as below */
-        if ((np_type_at(header->type)->birth & (uint64_t)NP_FLAG_BARE << 56) != 0 &&
-            np_load_relaxed(&header->shared) == 0)
-            np_object_free_bare(header);
-        else
-            np_death(header);
-        return;
-    }
     const struct neap_type *type = np_type_at(header->type);
     uint32_t shared =
         np_load_relaxed(&header->shared); /* relaxed: nobody else changes it any more */
@@ -578,6 +564,41 @@ void np_death(struct neap_header *header)
         if (np_tls.dying == 0)
             np_death_drain(local, np_options.release_budget);
     }
+}
+
+/* One that would be NP_FLAG_BARE if it were not traced goes as such. */
+static np_noinline void death_traced(struct neap_header *header)
+{
+    bool bare = (np_type_at(header->type)->birth & (uint64_t)NP_FLAG_BARE << 56) != 0 &&
+                !(header->flags & NP_FLAG_LARGE) && np_load_relaxed(&header->shared) == 0;
+    if (bare) {
+        tell_tracer(header);
+        np_object_free_bare(header);
+    } else if (untrace(header)) {
+        np_death(header);
+    } else {
+        death_otherwise(header);
+    }
+}
+
+static np_noinline void death_unusual(struct neap_header *header)
+{
+    if (header->flags & NP_FLAG_TRACED)
+        death_traced(header);
+    else
+        death_otherwise(header);
+}
+
+void np_death(struct neap_header *header)
+{
+    np_perturb(death);
+    struct np_local *local = np_tls.local;
+    if (np_likely(np_tls.dying == 0 && can_fall(header, np_plan_at(header->type)) &&
+                  np_death_is_empty(local))) {
+        fall_here(local, header);
+        return;
+    }
+    death_unusual(header);
 }
 
 void np_death_quiet(struct neap_header *header)

@@ -140,15 +140,6 @@ static np_alloc_text void *new_general(const struct neap_type *type, size_t body
     return np_object_of(header);
 }
 
-static np_alloc_text void *new_unusual(const struct neap_type *type, size_t extra_bytes,
-                                       const struct neap_site *site)
-{
-    size_t body_bytes;
-    if (!np_usage_alive() || __builtin_add_overflow(type->size, extra_bytes, &body_bytes))
-        return NULL;
-    return new_general(type, body_bytes, 0, site);
-}
-
 /* Two or four stores, which may overlap; a body has room for 16 bytes at least. */
 static inline void zero_body(char *body, size_t bytes)
 {
@@ -167,8 +158,8 @@ static inline void zero_body(char *body, size_t bytes)
 
 /* neap_new_header_ where the tracer's turn has come and it need not be asked (alloc/trace.h); NULL:
  * it is not so. The magazine has a block, so the cache is a heap's. */
-static np_alloc_text struct neap_header *
-new_traced_header(const struct neap_type *type, size_t body_bytes, const struct neap_site *site)
+static inline struct neap_header *new_traced_header(const struct neap_type *type, size_t body_bytes,
+                                                    const struct neap_site *site)
 {
     struct neap_cache *cache = np_tls.cache;
     uint32_t offset = np_load_acquire(&type->cache_offset); /* [MM-type-3] acquire */
@@ -187,14 +178,26 @@ new_traced_header(const struct neap_type *type, size_t body_bytes, const struct 
     return header;
 }
 
+static np_alloc_text void *new_unusual(const struct neap_type *type, size_t extra_bytes,
+                                       const struct neap_site *site)
+{
+    size_t body_bytes = ((size_t)type->size + 7) & ~(size_t)7;
+    struct neap_header *header;
+    if (extra_bytes == 0 && (header = new_traced_header(type, body_bytes, site)) != NULL) {
+        zero_body(np_object_of(header), body_bytes);
+        return np_object_of(header);
+    }
+    if (!np_usage_alive() || __builtin_add_overflow(type->size, extra_bytes, &body_bytes))
+        return NULL;
+    return new_general(type, body_bytes, 0, site);
+}
+
 np_alloc_text void *neap_object_new_at(const struct neap_type *type, size_t extra_bytes,
                                        const struct neap_site *site)
 {
     if (np_likely(extra_bytes == 0)) {
         size_t body_bytes = ((size_t)type->size + 7) & ~(size_t)7;
         struct neap_header *header = neap_new_header_(type, body_bytes);
-        if (np_unlikely(header == NULL))
-            header = new_traced_header(type, body_bytes, site);
         if (np_likely(header != NULL)) {
             zero_body(np_object_of(header), body_bytes);
             return np_object_of(header);

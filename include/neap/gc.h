@@ -102,7 +102,7 @@ struct neap_gc_stats {
                                                   user code are beside total_ns */
     uint64_t confined; /* generation 0: collections by one thread of its own objects, nobody
                         * stopped, that freed something; not among `collections` */
-    uint64_t confined_collected; /* objects they freed */
+    uint64_t confined_collected;       /* objects they freed */
     uint64_t by_cause[NEAP_GC_CAUSES]; /* of `collections`, by enum neap_gc_cause */
 };
 

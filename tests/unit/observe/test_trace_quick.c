@@ -146,8 +146,8 @@ static void others(void)
     neap_collect(0); /* takes in what others have given back */
     has_counts(neap_header_of(leaves[MANY - 1]), MANY, MANY - 1, neap_size_of(leaves[MANY - 1]),
                "what another thread released is counted");
-    has_counts(blocks[MANY - 1], MANY, MANY - 1, np_pool_of(blocks[MANY - 1])->block_bytes - NP_GUARD_TAIL,
-               "and what it freed");
+    has_counts(blocks[MANY - 1], MANY, MANY - 1,
+               np_pool_of(blocks[MANY - 1])->block_bytes - NP_GUARD_TAIL, "and what it freed");
     drop_leaves(MANY - 1, MANY);
     drop_blocks(MANY - 1, MANY);
 }
