@@ -332,10 +332,11 @@ final class CollectJava {
                                () -> kept = makeGraph(count, false, false), collect));
         }
         for (boolean isRandom : new boolean[] {true, false})
-            cases.add(new Case("collect/garbage_" + (isRandom ? "random" : "sequential") + "_1m/java", 1000000, true, () -> {
-                kept = makeGraph(1000000, isRandom, true);
-                kept = null;
-            }, collect));
+            cases.add(new Case("collect/garbage_" + (isRandom ? "random" : "sequential") + "_1m/java", 1000000, true,
+                               () -> {
+                                   kept = makeGraph(1000000, isRandom, true);
+                                   kept = null;
+                               }, collect));
         cases.add(new Case("collect/rings/java", 10000000, true, nothing, CollectJava::rings));
         cases.add(new Case("collect/rings_2/java", 10000000, true, nothing,
                            () -> twice(CollectJava::rings)));
