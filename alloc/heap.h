@@ -104,7 +104,7 @@ void np_heap_give_slow(struct np_heap *heap, struct np_pool *pool, void *block) 
  */
 void np_heap_give_guarded(struct np_heap *heap, struct np_pool *pool, void *block);
 /* A block of generation above 0 goes back into circulation without passing a refill: its pool
- * becomes young again (protocols.md section 5, the trap). */
+ * becomes young again. */
 void np_pool_note_reuse(struct np_heap *heap, struct np_pool *pool);
 
 /* The magazine's top, or NULL: then np_heap_take_slow. The block's content is undefined but for its

@@ -3,6 +3,10 @@
  * neap: the cycle collector, Python's gc module in C. Counting frees nearly everything; the
  * collector frees what refers to itself. It starts by itself (thresholds) at stop points and never
  * runs user code there.
+ *
+ *     ptrdiff_t found = neap_collect(2);      everything, now
+ *     struct neap_gc_stats old;
+ *     neap_gc_get_stats(2, &old);             how often, how long the world was stopped
  */
 #ifndef NEAP_GC_H
 #define NEAP_GC_H
