@@ -7,7 +7,8 @@
  *                 program does not get; an object's body is zeroed by who makes it
  *   freed here    hidden, and kept back for the next 128 frees of the thread (quarantine.c); an
  *                 untyped block is filled with 0xDD at once, an object's body is summed and stays
- *                 as it was, since a tracer may be on its way out of it
+ *                 as it was, since a tracer may be on its way out of it; what the collector gives
+ *                 back in bulk (bulk.h) is not kept back
  *   freed there   an untyped block is filled; both are hidden, and an object filled on arrival
  *   free          all of it reads 0xDD, which is verified when it is handed out again
  *

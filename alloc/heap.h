@@ -25,6 +25,8 @@
 #include "base/queue.h"
 #include "neap/object.h"
 
+struct np_trace_quick;
+
 /* The beginning is a neap_cache (<neap/header.h>, which explains magazines too): what the fast
  * paths know of a heap, inline ones included. */
 struct np_heap {
@@ -41,8 +43,9 @@ struct np_heap {
     int64_t trace_set, trace_bytes; /* (o>, s) what trace_left was set to, and bytes counted down
                                      * before */
     uint8_t trace_turn;             /* (o) np_trace_is_stop */
-    bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
-    struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
+    bool debt; /* (o) a slow path saw credit run out; runtime serves and clears it */
+    struct np_trace_quick *trace_quick; /* (o, s) trace.h; NULL: everything goes to the hooks */
+    struct np_heap_own *own;            /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */
 };
 
@@ -106,7 +109,7 @@ void np_heap_give_slow(struct np_heap *heap, struct np_pool *pool, void *block) 
  */
 void np_heap_give_guarded(struct np_heap *heap, struct np_pool *pool, void *block);
 /* A block of generation above 0 goes back into circulation without passing a refill: its pool
- * becomes young again (protocols.md section 5, the trap). */
+ * becomes young again. */
 void np_pool_note_reuse(struct np_heap *heap, struct np_pool *pool);
 
 /* The magazine's top, or NULL: then np_heap_take_slow. The block's content is undefined but for its

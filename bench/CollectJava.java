@@ -40,7 +40,7 @@ final class CollectJava {
         return (int) ((seed[0] >>> 33) * limit >>> 31);
     }
 
-    static Node makeGraph(int count, boolean isRandom) {
+    static Node makeGraph(int count, boolean isRandom, boolean closed) {
         int[] order = new int[count];
         long[] seed = {5};
         for (int i = 0; i < count; i++) {
@@ -55,6 +55,8 @@ final class CollectJava {
         for (int i = 0; i < count; i++) {
             for (int side = 0; side < 2; side++) {
                 int to = isRandom ? 2 * i + 1 + side : i + 1 + side;
+                if (closed && i == count - 1 && side == 0)
+                    to = 0;
                 if (to >= count && !isRandom)
                     continue;
                 if (to >= count || to < 0)
@@ -351,6 +353,8 @@ final class CollectJava {
         if (!one.name.contains("bytes"))
             one.work.run();
         kept = one.name.contains("bytes") ? null : kept;
+        if (one.name.contains("garbage"))
+            one.prepare.run();
         for (long rounds = 1;; rounds *= 2) {
             double resident = memory("VmRSS:");
             long collected = collections(), processor = processorNs(), began = System.nanoTime();
@@ -391,10 +395,16 @@ final class CollectJava {
         for (int millions : new int[] {1, 10}) {
             int count = millions * 1000000;
             cases.add(new Case("collect/random_" + millions + "m/java", count, false,
-                               () -> kept = makeGraph(count, true), collect));
+                               () -> kept = makeGraph(count, true, false), collect));
             cases.add(new Case("collect/sequential_" + millions + "m/java", count, false,
-                               () -> kept = makeGraph(count, false), collect));
+                               () -> kept = makeGraph(count, false, false), collect));
         }
+        for (boolean isRandom : new boolean[] {true, false})
+            cases.add(new Case("collect/garbage_" + (isRandom ? "random" : "sequential") + "_1m/java", 1000000, true,
+                               () -> {
+                                   kept = makeGraph(1000000, isRandom, true);
+                                   kept = null;
+                               }, collect));
         cases.add(new Case("collect/rings/java", 10000000, true, nothing, CollectJava::rings));
         cases.add(new Case("collect/rings_2/java", 10000000, true, nothing,
                            () -> twice(CollectJava::rings)));

@@ -13,7 +13,7 @@
  * Every peer runs with its own defaults.
  *
  * Leaves out: sizes over 512 bytes, realloc, alignment, fragmentation over hours, more than two
- * threads (alloc_workloads.c has some of it).
+ * threads (workloads.c has some of it).
  *
  * Reading: nanoseconds per alloc+free pair, per thread. peak_rss_kib is the most that was resident
  * beyond what the process held before its first allocation from the peer; it means something in a

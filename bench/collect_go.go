@@ -49,7 +49,7 @@ func (r *random) below(limit uint32) uint32 {
 	return uint32(uint64(*r>>33) * uint64(limit) >> 31)
 }
 
-func makeGraph(count int, isRandom bool) *node {
+func makeGraph(count int, isRandom, closed bool) *node {
 	order := make([]uint32, count)
 	seed := random(5)
 	for i := range order {
@@ -69,7 +69,9 @@ func makeGraph(count int, isRandom bool) *node {
 	for i := 0; i < count; i++ {
 		for side := 0; side < 2; side++ {
 			to := i + 1 + side
-			if isRandom {
+			if closed && i == count-1 && side == 0 {
+				to = 0
+			} else if isRandom {
 				to = 2*i + 1 + side
 				if to >= count {
 					to = int(seed.below(uint32(count)))
@@ -91,7 +93,7 @@ func longestPause() time.Duration {
 
 func collection(count int, isRandom bool) func(int, result) time.Duration {
 	return func(rounds int, told result) time.Duration {
-		kept = makeGraph(count, isRandom)
+		kept = makeGraph(count, isRandom, false)
 		runtime.GC()
 		began := time.Now()
 		for i := 0; i < rounds; i++ {
@@ -101,6 +103,16 @@ func collection(count int, isRandom bool) func(int, result) time.Duration {
 		told["stopped_us"] = float64(longestPause()) / 1e3
 		kept = nil
 		return spent
+	}
+}
+
+func garbage(count int, isRandom bool) func(int, result) time.Duration {
+	return func(_ int, told result) time.Duration {
+		kept = makeGraph(count, isRandom, true)
+		kept = nil
+		began := time.Now()
+		runtime.GC()
+		return time.Since(began)
 	}
 }
 
@@ -500,6 +512,8 @@ func main() {
 		{"collect/sequential_1m/go", 1000000, false, collection(1000000, false)},
 		{"collect/random_10m/go", 10000000, false, collection(10000000, true)},
 		{"collect/sequential_10m/go", 10000000, false, collection(10000000, false)},
+		{"collect/garbage_random_1m/go", 1000000, true, garbage(1000000, true)},
+		{"collect/garbage_sequential_1m/go", 1000000, true, garbage(1000000, false)},
 		{"collect/rings/go", 10000000, true, rings},
 		{"collect/trees_14/go", treeNodes(14), true, trees(14)},
 		{"collect/trees_18/go", treeNodes(18), true, trees(18)},

@@ -199,12 +199,7 @@ static void run_freeing(struct bench_state *state, const void *arg)
     if (neap_gc_add_callback(add_sweep, &sweep_ns) != NEAP_OK)
         abort();
     while (bench_keep_running(state, graph->nodes)) {
-        struct node *root = make_graph(graph);
-        struct node *leaf = root; /* the way back makes a cycle of all of it */
-        for (uint32_t left = graph->nodes; left > 1; left /= 2)
-            leaf = node_side(leaf, 0);
-        node_link(leaf, 0, root);
-        node_drop(root);
+        make_garbage(graph);
         objects += (double)neap_collect(2);
     }
     neap_gc_remove_callback(add_sweep, &sweep_ns);
@@ -254,16 +249,16 @@ static void run_chase(struct bench_state *state, const void *unused)
 static void add_own_rows(void)
 {
     static const struct graph workers[] = {
-        {"collect/workers_1m/neap_1", 1000000, true},
-        {"collect/workers_1m/neap_2", 1000000, true},
+        {"collect/workers_1m/neap_1", 1000000, true, false},
+        {"collect/workers_1m/neap_2", 1000000, true, false},
     };
     static const struct graph immortal[] = {
-        {"collect/sequential_1m/neap_immortal", 1000000, false},
-        {"collect/sequential_10m/neap_immortal", 10000000, false},
+        {"collect/sequential_1m/neap_immortal", 1000000, false, false},
+        {"collect/sequential_10m/neap_immortal", 10000000, false, false},
     };
     static const struct graph freed[] = {
-        {"collect/free_1m/neap_1", 1000000, true},
-        {"collect/free_1m/neap_2", 1000000, true},
+        {"collect/free_1m/neap_1", 1000000, true, true},
+        {"collect/free_1m/neap_2", 1000000, true, true},
     };
     add_graphs(workers, 2, run_collection);
     add_graphs(freed, 2, run_freeing);

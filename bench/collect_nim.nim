@@ -38,7 +38,7 @@ proc below(seed: var uint64, limit: int): int =
   seed = seed * 6364136223846793005'u64 + 1442695040888963407'u64
   int((seed shr 33) * uint64(limit) shr 31)
 
-proc makeGraph(count: int, isRandom: bool): Node =
+proc makeGraph(count: int, isRandom: bool, closed = false): Node =
   var
     order = newSeq[int](count)
     nodes = newSeq[Node](count)
@@ -52,6 +52,8 @@ proc makeGraph(count: int, isRandom: bool): Node =
   for i in 0 ..< count:
     for side in 0 .. 1:
       var to = if isRandom: 2 * i + 1 + side else: i + 1 + side
+      if closed and i == count - 1 and side == 0:
+        to = 0
       if to >= count:
         if not isRandom:
           continue
@@ -65,6 +67,10 @@ proc makeGraph(count: int, isRandom: bool): Node =
 proc collect(told: var string) =
   var second = kept
   second = nil
+  GC_fullCollect()
+
+proc drop(told: var string) =
+  kept = nil
   GC_fullCollect()
 
 proc makeRing() =
@@ -158,6 +164,8 @@ proc measure(one: Case, leastNs: float, residentAtStart: float): string =
   if one.prepare != nil:
     one.prepare(nothing)
     one.work(nothing) # what the building left is gone
+    if "garbage" in one.name:
+      one.prepare(nothing)
   var rounds = 1
   while true:
     var told = ""
@@ -179,6 +187,10 @@ proc graph(name: string, count: int, isRandom: bool): Case =
   Case(name: name, objects: count, work: collect,
        prepare: proc (told: var string) = kept = makeGraph(count, isRandom))
 
+proc garbage(name: string, count: int, isRandom: bool): Case =
+  Case(name: name, objects: count, fixed: true, work: drop,
+       prepare: proc (told: var string) = kept = makeGraph(count, isRandom, closed = true))
+
 proc main() =
   let residentAtStart = memory("VmRSS:")
   let cases = [
@@ -186,6 +198,8 @@ proc main() =
     graph("collect/sequential_1m/nim", 1_000_000, false),
     graph("collect/random_10m/nim", 10_000_000, true),
     graph("collect/sequential_10m/nim", 10_000_000, false),
+    garbage("collect/garbage_random_1m/nim", 1_000_000, true),
+    garbage("collect/garbage_sequential_1m/nim", 1_000_000, false),
     Case(name: "collect/rings/nim", objects: 10_000_000, fixed: true, work: rings),
     Case(name: "collect/trees_14/nim", objects: treeNodes(14), fixed: true, work: trees(14)),
     Case(name: "collect/trees_18/nim", objects: treeNodes(18), fixed: true, work: trees(18)),

@@ -8,6 +8,9 @@
  *   random_1m, _10m       a collection of a live graph whose nodes lie at random: a tree over a
  *                         random permutation, whose leaves point to random nodes; no garbage
  *   sequential_1m, _10m   the same where node i points to i + 1 and i + 2: the order of memory
+ *   garbage_random_1m, garbage_sequential_1m
+ *                         the same graphs, their last node referring to the first, when nobody
+ *                         holds them any more: one collection that frees all of it
  *   young_10k, _10m       a collection of the youngest generation, 700 new nodes, beside so many
  *                         old ones
  *   rings, rings_2        rings of 10 nodes, made and dropped, by one thread and by two; the
@@ -33,6 +36,8 @@
  * longest_us of rings: the longest 100 rings. stopped_us: the longest stop where the peer tells it.
  * young_us: the mean of one young collection, from call to return; young_p99_us. rss_bytes:
  * resident memory per node. peak_rss_kib: of memory beyond what was resident when the row began.
+ * garbage_*: libgc and Go put a part of the freeing off to later allocations, which is not
+ * measured; Go's and Java's time follows what lives, which is nothing.
  *
  * The rows are written once and compiled per peer. The including file defines, before the include:
  *
@@ -81,6 +86,7 @@ struct graph {
     const char *name;
     uint32_t nodes;
     bool random;
+    bool closed; /* the last node refers to the first */
 };
 
 static struct node *make_graph(const struct graph *graph)
@@ -101,9 +107,11 @@ static struct node *make_graph(const struct graph *graph)
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t side = 0; side < 2; side++) {
             uint64_t to = graph->random ? 2 * (uint64_t)i + 1 + side : (uint64_t)i + 1 + side;
-            if (to >= count && !graph->random)
+            if (graph->closed && i == count - 1 && side == 0)
+                to = 0;
+            else if (to >= count && !graph->random)
                 continue;
-            if (to >= count)
+            else if (to >= count)
                 to = bench_random_below(&seed, count);
             node_link(nodes[order[i]], side, nodes[order[to]]);
         }
@@ -129,6 +137,37 @@ static void run_collection(struct bench_state *state, const void *arg)
     tell_memory(state);
     node_drop(root);
     peer_collect();
+    peer_automatic(true);
+}
+
+/* Nothing of it is on the stack afterwards where a conservative collector would find it: neither
+ * in this frame nor in what wipe_stack covers. */
+static __attribute__((noinline)) void make_garbage(const struct graph *graph)
+{
+    node_drop(make_graph(graph));
+}
+
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    volatile char below[4096];
+    for (size_t i = 0; i < sizeof below; i++)
+        below[i] = 0;
+}
+
+static void run_garbage(struct bench_state *state, const void *arg)
+{
+    const struct graph *graph = arg;
+    begin_row(state);
+    peer_automatic(false);
+    while (bench_keep_running(state, graph->nodes)) {
+        bench_pause(state);
+        make_garbage(graph);
+        wipe_stack();
+        bench_resume(state);
+        peer_collect();
+    }
+    peer_tell(state);
+    tell_memory(state);
     peer_automatic(true);
 }
 
@@ -478,16 +517,26 @@ static void add_stress(void)
 static void add_rows(void)
 {
     static const struct graph graphs[] = {
-        {"collect/random_1m/" PEER_NAME, 1000000, true},
-        {"collect/sequential_1m/" PEER_NAME, 1000000, false},
-        {"collect/random_10m/" PEER_NAME, 10000000, true},
-        {"collect/sequential_10m/" PEER_NAME, 10000000, false},
+        {"collect/random_1m/" PEER_NAME, 1000000, true, false},
+        {"collect/sequential_1m/" PEER_NAME, 1000000, false, false},
+        {"collect/random_10m/" PEER_NAME, 10000000, true, false},
+        {"collect/sequential_10m/" PEER_NAME, 10000000, false, false},
     };
     add_graphs(graphs, sizeof graphs / sizeof graphs[0], run_collection);
+    static const struct graph garbage[] = {
+        {"collect/garbage_random_1m/" PEER_NAME, 1000000, true, true},
+        {"collect/garbage_sequential_1m/" PEER_NAME, 1000000, false, true},
+    };
+    for (size_t i = 0; i < 2; i++)
+        bench_add(&(struct bench_case){.name = garbage[i].name,
+                                       .run = run_garbage,
+                                       .arg = &garbage[i],
+                                       .attached = PEER_ATTACHED,
+                                       .iterations = garbage[i].nodes});
 #    ifdef peer_collect_young
     static const struct graph old[] = {
-        {"collect/young_10k/" PEER_NAME, 10000, false},
-        {"collect/young_10m/" PEER_NAME, 10000000, false},
+        {"collect/young_10k/" PEER_NAME, 10000, false, false},
+        {"collect/young_10m/" PEER_NAME, 10000000, false, false},
     };
     add_graphs(old, sizeof old / sizeof old[0], run_young);
 #    endif

@@ -7,12 +7,15 @@
  * Not a timing: a locked instruction counts as one. Figures repeat to the digit, so that CI can
  * hold them.
  *
- *     instructions --list          the cases, question/row/peer; peer loop is the row's loop
- * without the work instructions CASE ...        runs these, prints "CASE operations" for each
+ *     instructions --list          the cases, question/row/peer; the peer "loop" is the row's loop
+ *                                  without the work
+ *     instructions CASE ...        runs these, prints "CASE operations" for each
  *
  * Peers and calls as in alloc.c and counting.c: allocators through a pointer, counting inline and
  * by call. Each case runs once before it is counted, so that caches are filled and lazily bound
- * symbols are bound. */
+ * symbols are bound.
+ *
+ * Leaves out: what an instruction costs: misses, locked ones, branches guessed wrong. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -23,6 +23,11 @@ tr.ours td { font-weight: 600; } tr.ours td.more { font-weight: normal; }
 td svg { display: block; width: 100%; height: 15px; } svg.plot { width: 100%; max-width: 46rem; height: auto; }
 svg.plot text { font-size: 13px; fill: currentColor; } svg.plot .grid { stroke: #8884; }
 nav { columns: 3; font-size: 0.9rem; } nav a { display: block; } a { color: inherit; }
+.wide { overflow-x: auto; }
+@media (max-width: 46rem) { body { margin-top: 1rem; } nav { columns: 1; } nav a { padding: 0.25rem 0; }
+table.row, table.row tbody { display: block; } table.row tr { display: grid; padding-bottom: 0.5rem;
+grid-template-columns: 1fr auto 4.2rem; } table.row td:nth-child(n) { width: auto; padding-right: 0; }
+table.row td.bar, table.row td.more { grid-column: 1 / -1; } h3 { overflow-wrap: anywhere; } }
 @media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd; } h2 { border-color: #444; }
 .small, td.more { color: #999; } .hit { color: #5fd38d; } .miss { color: #ff8a80; } }
 '''
@@ -136,19 +141,20 @@ def write(path, told, goals, is_ours, number, metric_of):
             f'<p class="small">commit {html.escape(told["commit"])}, {told["when"]}; {html.escape(machine["cpu"])}, '
             f'{machine["processors"]} processors, {machine["memory_mib"] // 1024} GiB, '
             f'{html.escape(machine["system"])}, Linux {html.escape(machine["kernel"])}; {told["repetitions"]} '
-            f'interleaved repetitions, load at the start {machine["load"]:.2f}</p>',
+            f'interleaved repetitions{" (quick: short ones)" if told["quick"] else ""}, load at the start '
+            f'{machine["load"]:.2f}</p>',
             '<p>Blue bars are neap. A bar is the median, the orange line the range of the repetitions; the ratio is '
             'to the best peer that is not neap. Shorter is better. To the right: what else the row tells. '
             'A bar with a white cut is longer than drawn.</p>']
     if goals:
-        page.append('<h2>Goals</h2><table><tr><th></th><th>row</th><th>neap</th><th>figure</th>'
+        page.append('<h2>Goals</h2><div class="wide"><table><tr><th></th><th>row</th><th>neap</th><th>figure</th>'
                     '<th class="n">measured</th><th class="n">at most</th></tr>')
         for reached, row, peer, metric, value, limit, of in goals:
             mark = '<td class="hit">reached</td>' if reached else '<td class="miss">missed</td>'
             page.append(f'<tr>{mark}<td>{html.escape(row)}</td><td>{html.escape(peer)}</td>'
                         f'<td>{html.escape(metric)}</td><td class="n">{number(value)}</td><td class="n">'
                         f'{number(limit)}{"" if of == "-" else " &times; " + html.escape(of)}</td></tr>')
-        page.append('</table>')
+        page.append('</table></div>')
     rows = dict.fromkeys(list(told['figures']) + list(told['skipped']))
     page.append('<h2>Contents</h2><nav>' + ''.join(
         f'<a href="#{html.escape(name)}">{html.escape(QUESTIONS.get(name, name))}</a>'
@@ -157,6 +163,9 @@ def write(path, told, goals, is_ours, number, metric_of):
         page.append('<h2>Missing</h2><p>Not measured, because not built: ' + ', '.join(
             html.escape(program + (f' (package {package})' if package else ''))
             for program, package in told['missing'].items()) + '.</p>')
+    if told.get('left_out'):
+        page.append('<h2>Left out</h2><p>A quick run does without these, which take long: '
+                    + ', '.join(map(html.escape, told['left_out'])) + '.</p>')
     question = None
     for row in rows:
         if row.split('/')[0] != question:

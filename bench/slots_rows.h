@@ -9,7 +9,8 @@
  *     slot_init(), slot_fini()  by the reader's thread: a first value, and the last one gone
  *     slot_read()               finds the value, reads its first word, lets it go; returns the word
  *     slot_replace(value)       by the writer: a new value in place of the old, which is freed when
- * nobody reads it thread_enter(), thread_leave(), thread_poll()   of reader and writer */
+ *                               nobody reads it
+ *     thread_enter(), thread_leave(), thread_poll()   of reader and writer */
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -105,6 +106,21 @@ static void run(struct bench_state *state, const void *arg)
     bench_use(sum);
 }
 
+static void run_store(struct bench_state *state, const void *unused)
+{
+    int64_t writes = 0;
+    (void)unused;
+    thread_enter();
+    slot_init();
+    while (bench_keep_running(state, BATCH)) {
+        for (int i = 0; i < BATCH; i++)
+            slot_replace(++writes);
+        thread_poll();
+    }
+    slot_fini();
+    thread_leave();
+}
+
 void PEER_ADD(void)
 {
     static const struct {
@@ -120,4 +136,7 @@ void PEER_ADD(void)
                                  false,        0};
         bench_add(&one);
     }
+    if (PEER_WRITES)
+        bench_add(&(struct bench_case){
+            .name = "slots/store/" PEER_NAME, .run = run_store, .attached = PEER_ATTACHED});
 }

@@ -10,7 +10,10 @@
  * 64 or 1000 that sleep in a blocking region; the time is one stop and start, nothing is done in
  * between, and 50 us pass between two. safepoint_* is from the request to all stopped. On fewer
  * cores than threads it contains the scheduler's run queue: what it says about neap is the
- * difference between the rows. */
+ * difference between the rows.
+ *
+ * Leaves out: threads that compute between their polls (the stop then waits for the next poll),
+ * locks that are contended. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>

@@ -6,14 +6,17 @@
  * Models, each with 2 and 4 threads on whatever cores there are:
  *
  *   larson         a server whose threads come and go: a thread replaces random blocks of the
- * thousand that its predecessor left, 20,000 times, and ends; the next one goes on with what it
- * left (Larson and Krishnan, 1998) xmalloc        half of the threads allocate, in lists of 128,
- * the others free what they get (Lever and Boreham, 2000, asymmetric) cache_scratch  each thread
- * frees a block that the first thread made, takes a small block of its own and writes to it often:
- * an allocator that gives two threads the same cache line makes them slow (Berger et al., 2000)
- *   mstress        threads keep a working set of skewed sizes (most below 512 bytes, some to 32
- * KiB) and swap blocks with each other at random random_sizes   each thread allocates and frees 16
- * to 8,000 bytes at random, one block in eight through another thread
+ *                  thousand that its predecessor left, 20,000 times, and ends; the next one goes
+ *                  on with what it left (Larson and Krishnan, 1998)
+ *   xmalloc        half of the threads allocate, in lists of 128, the others free what they get
+ *                  (Lever and Boreham, 2000, asymmetric)
+ *   cache_scratch  each thread frees a block that the first thread made, takes a small block of
+ *                  its own and writes to it often: an allocator that gives two threads the same
+ *                  cache line makes them slow (Berger et al., 2000)
+ *   mstress        threads keep a working set of skewed sizes (most below 512 bytes, some to
+ *                  32 KiB) and swap blocks with each other at random
+ *   random_sizes   each thread allocates and frees 16 to 8,000 bytes at random, one block in
+ *                  eight through another thread
  *
  * Peers: glibc, jemalloc, mimalloc, tcmalloc, through pointers (peers.h).
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Confined collections: a thread frees cycles among its own young objects that no other thread has
- * ever acquired, alone, with nobody stopped and nobody asked (protocols.md section 5).
+ * ever acquired, alone, with nobody stopped and nobody asked.
  *
  * The universe: objects of generation 0, in pools on the thread's young list, whose owner is the
  * thread and whose shared word is 0, of types whose references are plain slots at fixed places and
@@ -10,7 +10,8 @@
  *   count      counts minus references from members' slots, in words of the thread's own
  *   trace      what is held from outside, and what that reaches, lives; the rest is the candidates
  *   look again every candidate's shared word: all still 0, or those that are not live with what
- * they reach, and the others are counted anew among themselves free       as a set
+ *              they reach, and the others are counted anew among themselves
+ *   free       as a set
  *
  * Why that is right although other threads run: a candidate's local count cannot change, since its
  * only writer is here. The slots of an object change by other threads' hands only after they have

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What becomes of garbage. A set of objects whose counts are all explained by references from
- * inside the set cannot be reached by anybody, and stays so (protocols.md section 4.4): it is freed
+ * inside the set cannot be reached by anybody, and stays so (docs/collector.md): it is freed
  * as a set, without counting down inside it.
  *
  *   garbage --no user code--------------------> condemned -> freed, by several threads: sweep.h

@@ -10,7 +10,7 @@
  *
  * An object that is looked at goes up one generation, tracked or not: the generation in its header
  * tells the free path that the block returns to circulation without passing a refill, so that its
- * pool becomes young again (np_pool_note_reuse; protocols.md section 5, the trap). A pool stays
+ * pool becomes young again (np_pool_note_reuse). A pool stays
  * young while blocks of it are on their way (in a magazine or a chain), since those come back as
  * young objects unannounced.
  *

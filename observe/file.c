@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,6 +170,21 @@ void np_file_forget(struct np_file *file)
     free(file->path);
     free(file->part);
     *file = (struct np_file){NULL, NULL, NULL};
+}
+
+char *np_file_map(const char *path, size_t *ret_bytes)
+{
+    struct stat status;
+    char *file = MAP_FAILED;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &status) == 0 && status.st_size > 0) {
+        *ret_bytes = (size_t)status.st_size;
+        file = mmap(NULL, *ret_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    }
+    close(fd);
+    return file != MAP_FAILED ? file : NULL;
 }
 
 int np_write_file(const char *path, int (*write_it)(FILE *out))

@@ -3,7 +3,8 @@
  * Files that are there in full or not at all: what is written goes to PATH.PID.N.part beside the
  * file and takes its name when it is complete. Until then, and if it cannot be completed, whatever
  * had the name stays. What is no regular file (a pipe, a terminal, a device) is written to as it
- * is. Short and interrupted writes go on where they ended.
+ * is; so is what /dev and /proc name, and a file beside which no other may be made, whose old
+ * content is gone at once. Short and interrupted writes go on where they ended.
  *
  * Implemented by file.c. One thread uses a file at a time. errno is preserved. */
 #ifndef NP_OBSERVE_FILE_H
@@ -29,6 +30,9 @@ int np_file_close(struct np_file *file, int status);
 
 /* The child of a fork forgets what its parent writes. */
 void np_file_forget(struct np_file *file);
+
+/* The whole of a file, to be given to munmap; NULL if it is empty or cannot be read. */
+char *np_file_map(const char *path, size_t *ret_bytes);
 
 /* Opens the file, has it written, closes it. */
 int np_write_file(const char *path, int (*write)(FILE *out));

@@ -6,16 +6,14 @@
 #include "observe/line_table.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fault.h"
+#include "observe/file.h"
 
 /* ---- reading within bounds ---- */
 
@@ -449,19 +447,12 @@ int np_line_table_find_in(const char *file, size_t bytes, struct np_line *lines,
 
 int np_line_table_find(const char *module_path, struct np_line *lines, size_t count)
 {
-    struct stat status;
-    int result = 0, fd = open(module_path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    size_t bytes;
+    char *file = np_file_map(module_path, &bytes);
+    if (file == NULL)
         return 0;
-    if (fstat(fd, &status) == 0 && status.st_size > 0) {
-        size_t bytes = (size_t)status.st_size;
-        char *file = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (file != MAP_FAILED) {
-            result = np_line_table_find_in(file, bytes, lines, count);
-            munmap(file, bytes);
-        }
-    }
-    close(fd);
+    int result = np_line_table_find_in(file, bytes, lines, count);
+    munmap(file, bytes);
     return result;
 }
 

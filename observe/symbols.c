@@ -5,17 +5,16 @@
 #include "observe/symbols.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "observe/file.h"
 
 struct np_symbol {
     uintptr_t start, size;
@@ -163,23 +162,16 @@ static void copy_table(struct np_module *module, const char *file, const ElfW(Sh
 static void read_symbols(struct np_module *module)
 {
     module->is_read = true;
-    struct stat status;
-    int fd = open(module->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    size_t bytes;
+    char *file = np_file_map(module->path, &bytes);
+    if (file == NULL)
         return;
-    if (fstat(fd, &status) == 0 && status.st_size > 0) {
-        size_t bytes = (size_t)status.st_size;
-        char *file = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (file != MAP_FAILED) {
-            const ElfW(Shdr) *table = find_table(file, bytes, SHT_SYMTAB);
-            if (table == NULL)
-                table = find_table(file, bytes, SHT_DYNSYM);
-            if (table != NULL)
-                copy_table(module, file, table);
-            munmap(file, bytes);
-        }
-    }
-    close(fd);
+    const ElfW(Shdr) *table = find_table(file, bytes, SHT_SYMTAB);
+    if (table == NULL)
+        table = find_table(file, bytes, SHT_DYNSYM);
+    if (table != NULL)
+        copy_table(module, file, table);
+    munmap(file, bytes);
 }
 
 /* The last one that starts at or before the address and does not end before it. */

@@ -372,22 +372,11 @@ static inline __attribute__((always_inline)) void *receive_within(struct neap_ch
     return np_likely(outcome == DONE) ? adopt(object) : NULL;
 }
 
-/* False: there is no runtime any more. */
-static inline bool may_call(const char *call)
-{
-    if (np_likely(np_tls.id != NEAP_OWNER_NOBODY))
-        return true;
-    if (!np_usage_alive())
-        return false;
-    np_usage_check(call);
-    return true;
-}
-
 int neap_channel_send(struct neap_channel *channel, void *object)
 {
     if (object == NULL)
         return NEAP_EINVAL;
-    if (!may_call("neap_channel_send"))
+    if (!np_usage_may("neap_channel_send"))
         return NEAP_ESTATE;
     if (np_likely(send_within(channel, object, UINT64_MAX) == DONE))
         return NEAP_OK;
@@ -397,13 +386,13 @@ int neap_channel_send(struct neap_channel *channel, void *object)
 
 bool neap_channel_send_within(struct neap_channel *channel, void *object, uint64_t ms)
 {
-    return object != NULL && may_call("neap_channel_send_within") &&
+    return object != NULL && np_usage_may("neap_channel_send_within") &&
            send_within(channel, object, ms) == DONE;
 }
 
 bool neap_channel_try_send(struct neap_channel *channel, void *object)
 {
-    if (object == NULL || !may_call("neap_channel_try_send"))
+    if (object == NULL || !np_usage_may("neap_channel_try_send"))
         return false;
     hand_over(object);
     return attempt_once(&(struct attempt){channel, object, true}) == DONE;
@@ -411,17 +400,17 @@ bool neap_channel_try_send(struct neap_channel *channel, void *object)
 
 void *neap_channel_receive(struct neap_channel *channel)
 {
-    return may_call("neap_channel_receive") ? receive_within(channel, UINT64_MAX) : NULL;
+    return np_usage_may("neap_channel_receive") ? receive_within(channel, UINT64_MAX) : NULL;
 }
 
 void *neap_channel_receive_within(struct neap_channel *channel, uint64_t ms)
 {
-    return may_call("neap_channel_receive") ? receive_within(channel, ms) : NULL;
+    return np_usage_may("neap_channel_receive_within") ? receive_within(channel, ms) : NULL;
 }
 
 void *neap_channel_try_receive(struct neap_channel *channel)
 {
-    if (!may_call("neap_channel_try_receive"))
+    if (!np_usage_may("neap_channel_try_receive"))
         return NULL;
     struct attempt attempt = {channel, NULL, false};
     return attempt_once(&attempt) == DONE ? adopt(attempt.object) : NULL;

@@ -7,7 +7,7 @@
  * leaves the reference to the merge queue (QUEUED), so the count never falls below the truth; (3)
  * local and owner are written before the compare-and-swap that sets MERGED, never after it: from
  * then on another thread may free the object; (4) an acquirer never adds to a word it has not seen
- * acquirable (compare-and-swap, protocols.md L3).
+ * acquirable (compare-and-swap).
  *
  * A shared count beyond NP_COUNT_LIMIT sticks: the object lives on. The band above it is wider than
  * what all threads can add at once.

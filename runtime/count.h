@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Counting references: biased counts (Choi, Shull and Torrellas, PACT 2018) as protocols.md section
- * 1 refines them. The public halves and the inline fast paths are in <neap/object.h>.
+ * Counting references: biased counts (Choi, Shull and Torrellas, PACT 2018) refined as below
+ * and in docs/runtime.md. The public halves and the inline fast paths are in <neap/object.h>.
  *
  *   owned (owner = thread, not merged)            count = local + shared
  *     | last local reference, or merge queue drained: owner := none, local := 0, then MERGED by one

@@ -262,19 +262,9 @@ size_t neap_map_count(const struct neap_map *map)
 
 /* ---- reading ---- */
 
-static bool may_call(const char *call)
-{
-    if (np_likely(np_tls.id != NEAP_OWNER_NOBODY))
-        return true;
-    if (!np_usage_alive())
-        return false;
-    np_usage_check(call);
-    return true;
-}
-
 void *neap_map_get_key(struct neap_map *map, const void *key)
 {
-    if (key == NULL || !may_call("neap_map_get"))
+    if (key == NULL || !np_usage_may("neap_map_get"))
         return NULL;
     struct np_entry *entry = find(map, key);
     return entry != NULL ? load(entry) : NULL;
@@ -287,7 +277,7 @@ void *neap_map_get(struct neap_map *map, const struct neap_string *key)
 
 void *neap_map_peek_key(struct neap_map *map, const void *key)
 {
-    if (key == NULL || !may_call("neap_map_peek"))
+    if (key == NULL || !np_usage_may("neap_map_peek"))
         return NULL;
     struct np_entry *entry = find(map, key);
     return entry != NULL ? peek(entry) : NULL;
@@ -346,7 +336,7 @@ int neap_map_set_key(struct neap_map *map, void *key, void *value)
 {
     if (key == NULL || value == NULL)
         return NEAP_EINVAL;
-    if (!may_call("neap_map_set"))
+    if (!np_usage_may("neap_map_set"))
         return NEAP_ESTATE;
     struct np_entry *entry = find(map, key);
     void *old = NULL;
@@ -374,7 +364,7 @@ int neap_map_set(struct neap_map *map, struct neap_string *key, void *value)
 
 void *neap_map_take_key(struct neap_map *map, const void *key)
 {
-    if (key == NULL || !may_call("neap_map_take"))
+    if (key == NULL || !np_usage_may("neap_map_take"))
         return NULL;
     struct np_entry *entry = find(map, key);
     void *old = entry != NULL ? replace(entry, (void *)1) : NULL;
@@ -404,7 +394,7 @@ bool neap_map_remove(struct neap_map *map, const struct neap_string *key)
 
 void *neap_map_set_default(struct neap_map *map, struct neap_string *key, void *value)
 {
-    if (key == NULL || value == NULL || !may_call("neap_map_set_default"))
+    if (key == NULL || value == NULL || !np_usage_may("neap_map_set_default"))
         return NULL;
     struct np_entry *entry = find(map, key);
     for (;;) {
@@ -447,7 +437,7 @@ int neap_map_compare_exchange(struct neap_map *map, struct neap_string *key, con
 {
     if (key == NULL)
         return NEAP_EINVAL;
-    if (!may_call("neap_map_compare_exchange"))
+    if (!np_usage_may("neap_map_compare_exchange"))
         return NEAP_ESTATE;
     struct np_entry *entry = find(map, key);
     if (expected != NULL)
@@ -552,7 +542,7 @@ static void gather(struct walk *walk)
 
 size_t neap_map_each(struct neap_map *map, neap_entry_fn *visit, void *arg)
 {
-    if (!may_call("neap_map_each"))
+    if (!np_usage_may("neap_map_each"))
         return 0;
     struct walk walk = {.map = map, .room = BATCH};
     walk.shown = walk.few;

@@ -3,12 +3,11 @@
  * Handing over needs three facts at once: owner = me, local = 1, shared = 0. Then the caller holds
  * the only reference, nobody can acquire another (the object is not published), and one store of
  * `handed` gives it away. `shared` stays 0 on the way, so that a stale reader of the address finds
- * nothing to acquire; the taker changes `owner` alone (protocols.md 10.1: adopting by plain stores
- * to `shared` lets a stale reader's undo free the object under its holder).
+ * nothing to acquire; the taker changes `owner` alone: adopting by plain stores to `shared` would
+ * let a stale reader's undo free the object under its holder (tests/model/hand_over.pml).
  *
  * Making an object immortal or deferred overwrites `owner`. Only the owner may write it, or anybody
- * once the object is merged: a stranger first has the owner merge it, by handshake
- * (protocols.md 10.7).
+ * once the object is merged: a stranger first has the owner merge it, by handshake.
  */
 #include "runtime/owner.h"
 

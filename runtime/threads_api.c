@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The public thread calls: thin, over threads/, with the runtime's share (user code, destruction
- * backlog) at the points where design.md allows it. */
+ * backlog) at the points where user code may run (docs/rules.md). */
 #include "neap/thread.h"
 
 #include <errno.h>

@@ -33,6 +33,17 @@ static inline void np_usage_check(const char *call)
         np_usage_fail(call);
 }
 
+/* The same for calls that do nothing once there is no runtime any more: false then. */
+static inline bool np_usage_may(const char *call)
+{
+    if (__builtin_expect(np_tls.id != NEAP_OWNER_NOBODY, 1))
+        return true;
+    if (!np_usage_alive())
+        return false;
+    np_usage_fail(call);
+    return true;
+}
+
 /* Does the address look like a living object: in a pool or large, with a known type? What neither
  * the owner nor an earlier foreign call has vouched for is asked once. */
 void np_usage_check_object(const char *call, const struct neap_header *header);

@@ -10,8 +10,9 @@
  * up. The woken waiter counts how often it came too late; at OVERTAKEN_MOST the unlocker makes it
  * the owner instead.
  *
- * Entries come from chunks of our own and go back to the bucket that made them, so their number is
- * that of the addresses locked at once, at its highest. */
+ * Each bucket has a few entries from the start, so that locking needs no memory in any but strange
+ * programs; more come from chunks of our own and stay with the bucket that made them, so their
+ * number is that of the addresses locked at once, at its highest. */
 #include "threads/address_lock.h"
 
 #include "base/check.h"
@@ -20,7 +21,13 @@
 #include "threads/blocking.h"
 #include "threads/safepoint.h"
 
-enum { BUCKETS_LOG2 = 8, BUCKETS = 1 << BUCKETS_LOG2, CHUNK_BYTES = 4096, OVERTAKEN_MOST = 8 };
+enum {
+    BUCKETS_LOG2 = 8,
+    BUCKETS = 1 << BUCKETS_LOG2,
+    FIRST_ENTRIES = 8,
+    CHUNK_BYTES = 4096,
+    OVERTAKEN_MOST = 8
+};
 
 /* On the waiting thread's stack. All (L) the bucket's mutex but word. */
 struct waiter {
@@ -42,8 +49,10 @@ struct entry {
 
 static struct bucket {
     pthread_mutex_t mutex;
-    struct entry *locked, *free; /* (L) */
-    void *chunks;                /* (L) to give back; linked through their first word */
+    struct entry *locked, *free;       /* (L) */
+    void *chunks;                      /* (L) to give back; linked through their first word */
+    unsigned firsts;                   /* (L) of first, in use or in the list of the free */
+    struct entry first[FIRST_ENTRIES]; /* (L) */
 } __attribute__((aligned(NP_CACHE_LINE))) buckets[BUCKETS] = {
     [0 ... BUCKETS - 1] = {.mutex = PTHREAD_MUTEX_INITIALIZER},
 };
@@ -64,6 +73,11 @@ static struct entry *find_locked(const struct bucket *bucket, uintptr_t address)
 
 static void refill_locked(struct bucket *bucket)
 {
+    if (bucket->firsts < FIRST_ENTRIES) {
+        bucket->free = &bucket->first[bucket->firsts++];
+        bucket->free->next = NULL;
+        return;
+    }
     char *chunk = np_os_reserve(CHUNK_BYTES, CHUNK_BYTES);
     np_check(chunk != NULL, "out of memory for the table of locks");
     *(void **)(void *)chunk = bucket->chunks;
@@ -208,6 +222,7 @@ void np_address_locks_fini(void)
 {
     for (unsigned i = 0; i < BUCKETS; i++) {
         buckets[i].locked = buckets[i].free = NULL;
+        buckets[i].firsts = 0;
         while (buckets[i].chunks != NULL) {
             void *chunk = buckets[i].chunks;
             buckets[i].chunks = *(void **)chunk;

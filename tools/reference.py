@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The public headers as data: per header its opening comment and its items, in order: functions,
 macros, types, each with its comment. A macro without a comment that gives a function its types, as
-neap_get does for neap_slot_get, has the function's; an enum needs none: its members have theirs.
+neap_get does for neap_slot_get, has the function's; an enum or struct needs none: its members have
+theirs.
 tools/make-man and tools/make-html print them."""
 import re
 
@@ -15,9 +16,14 @@ ITEM = re.compile(
     r"|static inline\b[^;{]*(?=\{)"                                       # a function, inline
     r"|(?:struct|enum|typedef)\b[^;{]*(?:\{[^}]*\}[^;]*)?;"               # a type
     r")", re.S)
-BARE_ENUM = re.compile(r"^(?P<text>enum \w+ \{[^}]*\};)", re.M)
+BARE_TYPE = re.compile(r"^(?P<text>(?:enum|struct) \w+ \{.*?^\};)", re.M | re.S)
 BARE_MACRO = re.compile(r"^# *define (?P<call>(?P<name>neap_\w*[a-z0-9])\([^)]*\))"
                         r"(?P<body>(?:[^\n]*\\\n)*[^\n]*)", re.M)
+HIDDEN = re.compile(r"^namespace detail\n\{.*?^\} // namespace detail\n", re.M | re.S)
+CPP_CLASS = re.compile(r"^" + COMMENT + r"(?P<head>(?:template <[^\n]*>\s)?class (?P<name>\w+))\n\{\n"
+                       r"  public:\n(?P<body>.*?)^\};", re.M | re.S)
+CPP_FUNCTION = re.compile(r"^" + COMMENT + r"(?P<text>template <[^\n]*>\s[^;{]*?\b(?P<name>\w+)\("
+                          r"[^;{]*?)\n\{", re.M | re.S)
 CONTRACT = re.compile(r"^refs: .*\| fails: ", re.S)
 
 
@@ -77,6 +83,8 @@ def declaration_of(kind, text):
 def items_of(text):
     for match in ITEM.finditer(text):
         kind, name = name_in(match["text"])
+        if kind == "macro" and re.search(rf"^# *undef {name}\b", text, re.M):
+            continue  # of this header alone
         if name is None or name.endswith("_") or kind == "variable":
             continue
         paragraphs = paragraphs_of(match["comment"])
@@ -107,7 +115,7 @@ def bare_items_of(text, items):
     """What has no comment of its own."""
     documented = {item.name for _, item in items}
     functions = {item.name: item for _, item in items if item.kind == "function"}
-    for match in BARE_ENUM.finditer(text):
+    for match in BARE_TYPE.finditer(text):
         name = name_in(match["text"])[1]
         if name not in documented and not name.endswith("_"):
             yield match.start(), Item("type", name, match["text"], [], "")
@@ -119,6 +127,28 @@ def bare_items_of(text, items):
                                       function.paragraphs, function.contract)
 
 
+def signatures(body):
+    """The public part of a class without the functions' bodies."""
+    body = body.split("\n  private:")[0]
+    body = re.sub(r"\n    \{\n(?:.*?\n)??    \}", ";", body, flags=re.S)
+    body = re.sub(r"\)( noexcept)?\s+: [^;]*;", r")\1;", body)
+    body = re.sub(r"\n    static constexpr [^\n]*", "", body)
+    return re.sub(r"\n{3,}", "\n\n", body).strip("\n")
+
+
+def cpp_items_of(text):
+    """C++ classes and function templates of namespace neap that have a comment."""
+    text = HIDDEN.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+    for match in CPP_CLASS.finditer(text):
+        declaration = f"{match['head']} {{\n{signatures(match['body'])}\n}};"
+        yield match.start(), Item("type", f"neap::{match['name']}", declaration,
+                                  paragraphs_of(match["comment"]), "")
+    for match in CPP_FUNCTION.finditer(text):
+        yield match.start(), Item("function", f"neap::{match['name']}",
+                                  " ".join(match["text"].split()) + ";",
+                                  paragraphs_of(match["comment"]), "")
+
+
 def header(path):
     text = tree.text_of(path)
     opening = re.match(r"/\*.*?\*/", text, re.S).group()
@@ -128,6 +158,8 @@ def header(path):
     body = text[len(opening):]
     placed = list(items_of(body))
     placed += bare_items_of(body, placed)
+    if path.endswith(".hpp"):
+        placed += cpp_items_of(body)
     items = [item for _, item in sorted(placed, key=lambda pair: pair[0])]
     names = {item.name for item in items}
     names.update(re.findall(r"^# *define (neap_\w*[a-z0-9])\(", body, re.M))

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What the checks share: which files belong to the tree, and how a complaint is reported."""
+"""What the checks share: which files belong to the tree, the programs that documents show, and how a
+complaint is reported."""
 import os
+import re
 import sys
 
 ROOT = os.environ.get("NEAP_ROOT") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FLOORS = ("base", "alloc", "threads", "runtime", "collector", "observe", "monitor")
 C_FILES = (".c", ".h", ".cc", ".hpp")
+PROGRAM = re.compile(
+    r"(?P<quoted><!-- from: \S+ -->\n)?^```(?P<language>c|cpp)\n(?P<code>.*?)^```", re.S | re.M)
 
 
 def files(*endings, under=("",)):
@@ -26,6 +30,17 @@ def files(*endings, under=("",)):
 def text_of(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         return file.read()
+
+
+def programs():
+    """(document, line, language, code) of each fenced block that is a program of its own: c or cpp,
+    at the margin, and not quoted from a file."""
+    for path in files(".md"):
+        text = text_of(path)
+        for match in PROGRAM.finditer(text):
+            if not match["quoted"]:
+                line = text.count("\n", 0, match.start()) + 1
+                yield path, line, match["language"], match["code"]
 
 
 def exists(path):

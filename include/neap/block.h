@@ -5,6 +5,10 @@
  * attached or not, also while the world is stopped; a block may be freed by another thread than the
  * one that made it. Not for data that holds references to neap objects which the collector should
  * see: make those objects.
+ *
+ *     char *line = neap_alloc(100);
+ *     line = neap_realloc(line, 200);
+ *     neap_free(line);
  */
 #ifndef NEAP_BLOCK_H
 #define NEAP_BLOCK_H

@@ -9,7 +9,8 @@
  *         work(job);      until it is closed and empty
  *     neap_channel_close(jobs);
  *
- * Not for values that several threads go on to use: share those through slots or a map.
+ * An object that others hold as well may be sent too, into several channels at once: it is then
+ * counted by atomic instructions. Values that many threads look up are better off in a slot or map.
  */
 #ifndef NEAP_CHANNEL_H
 #define NEAP_CHANNEL_H

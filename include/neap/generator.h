@@ -76,6 +76,7 @@ struct neap_generator_body_ {
                      .user = (void *)&neap_generator_of_##T); \
     static void *neap_body_of_##T(struct T *self)
 
+/* The first statement of a generator's body. */
 #define NEAP_BEGIN() \
     do { \
         if (self->generator.at == NEAP_GENERATOR_END_) \

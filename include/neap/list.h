@@ -60,8 +60,8 @@ NEAP_PUBLIC NEAP_NODISCARD void *neap_list_remove(struct neap_list *list, size_t
 NEAP_PUBLIC NEAP_NODISCARD struct neap_list *neap_list_slice(struct neap_list *list, size_t start,
                                                              size_t stop);
 
-/* Calls visit(element, arg) for each element in order, those included that visit itself adds, until
- * it returns false. Returns the calls made.
+/* Calls bool visit(void *element, void *arg) for each element in order, those included that visit
+ * itself adds, until it returns false. Returns the calls made.
  * refs: none | user code: yes | point: none | threads: attached | fails: no */
 NEAP_PUBLIC size_t neap_list_each(struct neap_list *list, neap_visit_fn *visit, void *arg);
 

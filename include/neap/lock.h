@@ -22,7 +22,9 @@
 extern "C" {
 #endif
 
-/* Locks the object (any address but NULL). Panics if this thread holds it already.
+/* Locks the object (any address but NULL). Panics if this thread holds it already, and when
+ * thousands are locked at once and there is no memory to note one more: there is room for hundreds
+ * without any.
  * refs: none | user code: no | point: quiescent | threads: attached | fails: no */
 NEAP_PUBLIC void neap_lock(void *object);
 

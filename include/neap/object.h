@@ -50,9 +50,16 @@ neap_object_new_at(const struct neap_type *type, size_t extra_bytes, const struc
 NEAP_PUBLIC NEAP_NODISCARD void *
 neap_object_new_array_at(const struct neap_type *type, size_t count, const struct neap_site *site);
 
+/* A new object of type T (NEAP_DEFINE_TYPE), with one reference, the caller's, its bytes zero.
+ * Panics when the thread is not attached; returns NULL after neap_shutdown.
+ * refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
 #define neap_new(T) ((struct T *)neap_new_(&neap_typeof_##T, sizeof(struct T), NEAP_HERE))
+/* The same with so many bytes more behind the struct, for its flexible array member.
+ * refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
 #define neap_new_extra(T, bytes) \
     ((struct T *)neap_object_new_at(&neap_typeof_##T, (bytes), NEAP_HERE))
+/* The same for count structs in a row that live and die as one object; neap_length gives the count.
+ * refs: new | user code: no | point: stop | threads: attached | fails: NULL, out of memory */
 #define neap_new_array(T, count) \
     ((struct T *)neap_object_new_array_at(&neap_typeof_##T, (count), NEAP_HERE))
 

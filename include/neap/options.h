@@ -116,6 +116,8 @@ struct neap_options {
 };
 
 #define NEAP_OPTION_DEFAULT(name, default_value, least, most, sentence) .name = (default_value),
+/* What every option is unless something else is said: struct neap_options options =
+ * NEAP_OPTIONS_INIT. */
 #define NEAP_OPTIONS_INIT \
     { \
         .struct_size = sizeof(struct neap_options), NEAP_OPTIONS_TABLE(NEAP_OPTION_DEFAULT) \

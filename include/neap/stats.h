@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * neap: what the runtime holds. Summed from per-thread counters without stopping anybody: exact
- * when nothing is allocated meanwhile. */
+ * when nothing is allocated meanwhile.
+ *
+ *     struct neap_stats stats;
+ *     neap_stats_get(&stats);
+ *     printf("# %" PRIu64 " objects\n", stats.objects);
+ *     neap_metrics_write(stderr);      for Prometheus
+ */
 #ifndef NEAP_STATS_H
 #define NEAP_STATS_H
 

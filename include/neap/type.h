@@ -124,8 +124,10 @@ NEAP_PUBLIC const char *neap_type_name(const struct neap_type *type);
         .slot_text = #slot_list, \
         __VA_ARGS__}
 
-/* Inside the slot list. */
-#define NEAP_ATOMIC(member)   (NEAP_SLOT_IS_ATOMIC_, member)
+/* Inside the slot list: a slot that threads read and write at once, by neap_load and its like. */
+#define NEAP_ATOMIC(member) (NEAP_SLOT_IS_ATOMIC_, member)
+/* Inside the slot list: the flexible array member, every element of which is a slot; how many there
+ * are follows from the bytes that neap_new_extra was asked for. */
 #define NEAP_TRAILING(member) (NEAP_SLOT_IS_TRAILING_, member)
 
 /* Machinery: a macro applied to each of up to 256 arguments; a slot told from a tagged slot. */

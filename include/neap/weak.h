@@ -4,6 +4,12 @@
  * gone; for caches, observers and back references. Retain and release of the object cost the same
  * with and without. A weak reference is itself an object: counted, released by neap_release, fit
  * for a slot.
+ *
+ *     struct neap_weak *watch = neap_weak_new(page);
+ *     struct page *seen = neap_weak_get(watch);      a reference of your own
+ *     neap_release(seen);
+ *     neap_release(page);                            the last one
+ *     seen = neap_weak_get(watch);                   NULL from now on
  */
 #ifndef NEAP_WEAK_H
 #define NEAP_WEAK_H

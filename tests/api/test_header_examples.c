@@ -4,6 +4,7 @@
  * they compile, run, and do what the text beside them says. */
 #include "tests/harness.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,58 @@ static void slot_example(void)
     neap_release(only);
     is_int(nodes_gone, 2, "slot.h: the node and what it held are gone");
     neap_release(list);
+}
+
+/* ---- <neap/weak.h>, <neap/gc.h>, <neap/stats.h>, <neap/block.h> ---- */
+
+struct page {
+    int number;
+};
+NEAP_DEFINE_TYPE(page, ());
+
+static void weak_example(void)
+{
+    struct page *page = neap_new(page);
+    struct neap_weak *watch = neap_weak_new(page);
+    struct page *seen = neap_weak_get(watch);
+    ok(seen == page, "weak.h: the page while it lives");
+    neap_release(seen);
+    neap_release(page);
+    seen = neap_weak_get(watch);
+    ok(seen == NULL, "weak.h: and nothing afterwards");
+    neap_release(watch);
+}
+
+static void collect_example(void)
+{
+    struct node *node = neap_new(node);
+    neap_set(&node->next, node);
+    neap_release(node);
+    ptrdiff_t found = neap_collect(2);
+    is_int(found, 1, "gc.h: the node that refers to itself is found");
+    struct neap_gc_stats old;
+    neap_gc_get_stats(2, &old);
+    ok(old.collections > 0 && old.collected > 0, "gc.h: and counted");
+}
+
+static void stats_example(void)
+{
+    struct page *page = neap_new(page);
+    struct neap_stats stats;
+    neap_stats_get(&stats);
+    printf("# %" PRIu64 " objects\n", stats.objects);
+    ok(stats.objects > 0, "stats.h: one is alive");
+    neap_metrics_write(stderr);
+    neap_release(page);
+}
+
+static void block_example(void)
+{
+    char *line = neap_alloc(100);
+    strcpy(line, "kept");
+    line = neap_realloc(line, 200);
+    is_str(line, "kept", "block.h: a longer block has what the shorter one had");
+    neap_free(line);
 }
 
 /* ---- <neap/trace.h> ---- */
@@ -515,6 +568,10 @@ static int runtime_example(void)
     type_example();
     object_example();
     slot_example();
+    weak_example();
+    collect_example();
+    stats_example();
+    block_example();
     list_example();
     trace_example();
     profile_example();

@@ -19,7 +19,8 @@ told = {
                 "load": 0.0},
     "versions": {"libc6": "1"}, "commit": "abc", "quick": True, "repetitions": 3, "min_time": 0.03,
     "when": "then", "skipped": {"counting/one": {"atomic": "no <reason>"}},
-    "missing": {"collect_nim": "nim"},
+    "missing": {"collect_nim": "nim"}, "left_out": ["load/server_5s"],
+    "build": {"buildtype": "release", "checks": "release", "compiler": "gcc 12.2.0"},
     "figures": {
         "counting/one": {"neap_inline": {"time": [1.0, 1.1, 1.2], "cpu": [1, 1, 1]},
                          "plain": {"time": [2.0, 2.1, 2.2], "cpu": [1, 1, 1]}},
@@ -63,6 +64,9 @@ for key, value in (("cpu", "another"), ("processors", 64), ("memory_mib", 1), ("
 for key, value in (("quick", False), ("min_time", 0.1)):
     status, output = compare(old, kept("other.json", lambda f: f.update({key: value})))
     ok(status == 1 and f"another {key}" in output, f"another {key}: refused", output)
+for key, value in (("buildtype", "debug"), ("checks", "paranoid"), ("compiler", "clang 14.0.6")):
+    status, output = compare(old, kept("other.json", lambda f: f["build"].update({key: value})))
+    ok(status == 1 and f"another {key}" in output, f"built with another {key}: refused", output)
 for name, text in (("broken.json", "{"), ("empty.json", "{}")):
     status, output = compare(write(name, text), old)
     ok(status == 1 and "no figures" in output, f"{name}: no figures", output)
@@ -109,6 +113,7 @@ ok(not page.wrong and not page.open, "tags are closed in order", (page.wrong, pa
 ok(page.links and page.links <= page.ids, "the contents lead to what is there", page.links - page.ids)
 ok("A &lt;fast&gt; one" in text and "no &lt;reason&gt;" in text, "names are text", text)
 ok("collect_nim (package nim)" in text, "what is missing is named", text)
+ok("Left out" in text and "load/server_5s" in text, "what a quick run leaves out is named", text)
 ok(text.count("<polyline") == 2 and "5, 900" in text and "35, 6.3e+03" in text,
    "answering times: a line per peer, with 99 of 100 and the longest", text)
 
@@ -135,6 +140,15 @@ else:
            for row, peer in (("counting/one", "neap"), ("processes/start", "c"), ("processes/start", "neap"),
                              ("alloc/lifo_48", "neap"))), "and tell times", sorted(tiny["figures"]))
     ok(tiny["machine"]["kernel"] == platform.release(), "with the machine they ran on", tiny["machine"])
+    ok(tiny["build"].get("compiler", "").startswith(("gcc ", "clang ")) and "checks" in tiny["build"],
+       "how they were built", tiny["build"])
+    ok(set(tiny["seconds"]) == {"counting", "alloc", "processes"}, "and how long each question took",
+       tiny["seconds"])
+    status, output = run([sys.executable, BENCH, "--build", BUILD, "--quick", "--only", "load/server_5s/neap",
+                          "--json", out, "--html", os.path.join(scratch, "tiny.html")])
+    with open(out, encoding="utf-8") as file:
+        ok(status == 0 and "Left out by --quick: load/server_5s" in output and
+           json.load(file)["left_out"] == ["load/server_5s"], "what --quick leaves out is told", output)
     status, output = run([sys.executable, BENCH, "--build", BUILD, "--compare", old])
     ok(status == 1 and "another machine" in output, "another machine's figures: refused before anything runs",
        output)

@@ -76,7 +76,8 @@ with open(os.path.join(site, "sections.js"), encoding="utf-8") as file:
 known = {where for where, _, _ in sections}
 for where in ("docs/rules.html#fork", "reference/slot.h.html#neap_slot_load",
               "reference/slot.h.html#neap_set", "reference/object.h.html#neap_new",
-              "reference/type.h.html#neap_type_flags",
+              "reference/type.h.html#neap_type_flags", "reference/stats.h.html#neap_stats",
+              "reference/neap.hpp.html#neapref", "reference/neap.hpp.html#neapmake",
               "docs/glossary.html#glossary"):
     ok(where in known, f"the search knows {where}", sorted(known)[:20])
 ok(any("biased" in text for where, _, text in sections if where.startswith("docs/glossary")),

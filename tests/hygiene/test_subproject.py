@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A meson project has neap as a subproject, by the wrap file that tools/make-wrap prints: it builds
-the library and nothing else of neap, and its programs, C and C++, run. The library is compiled for
-this once more, fast."""
+the library and nothing else of neap, and its programs, C and C++, shared and static, run. The
+library is compiled for this once more, fast."""
 import os
 import shutil
 
@@ -51,12 +51,15 @@ else:
 environment = {**settings, "CC": " ".join(CC), "CXX": " ".join(CXX),
                "PKG_CONFIG_PATH": "/nonexistent"}
 output = succeeds(["meson", "setup", built, project, "--buildtype=plain", "-Dwarning_level=0",
-                   "--wrap-mode=forcefallback", "-Dneap:default_library=static"],
+                   "--wrap-mode=forcefallback"],
                   "a project with subprojects/neap.wrap is configured", env=environment)
 status, targets = run(["ninja", "-C", built, "-t", "targets", "all"])
 ok("libneap.a" in targets and "tests/unit" not in targets and "tidepool" not in targets,
    "neap's tests, benchmarks and examples are no part of it", targets)
-succeeds(["ninja", "-C", built, "-j", "2", "program", "program_cpp"], "it builds", timeout=280)
-for name in ("program", "program_cpp"):
+programs = ("program", "program_cpp", "program_static", "program_cpp_static")
+succeeds(["ninja", "-C", built, "-j", "2", *programs], "it builds", timeout=280)
+for name in programs:
+    needed = run(["readelf", "-d", os.path.join(built, name)])[1]
+    ok(("libneap.so.0" in needed) == ("static" not in name), f"{name}: linked as asked", needed)
     succeeds([os.path.join(built, name)], f"{name} runs")
 done()

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Handing over and adopting (runtime/owner.c) against a stale reader of the block's address:
- * protocols.md 10.1.
+ * Handing over and adopting (runtime/owner.c) against a stale reader of the block's address.
  *
  * A giver makes an object in a block that was used before, hands it over through plain memory; the
  * taker adopts it, uses it and releases it. A reader read the address from a slot in the block's

@@ -58,7 +58,7 @@ class Program:
         while True:
             try:
                 return self.ask(page)
-            except (ConnectionError, http.client.RemoteDisconnected):
+            except ConnectionError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)

@@ -367,16 +367,23 @@ void act_message(struct worker *worker)
 
 /* ---- the shared things ---- */
 
+static struct node *make_board(uint32_t slots)
+{
+    struct node *board;
+    while ((board = object_make(BIG, slots)) == NULL)
+        if (!refused(NEAP_ENOMEM))
+            story_lie(0, 0, "no memory for the boards");
+    return board;
+}
+
 void actions_begin(void)
 {
     for (unsigned i = 0; i < BOARDS; i++)
-        shared.boards[i] = object_make(BIG, BOARD_SLOTS);
-    shared.peek_board = object_make(BIG, PEEK_SLOTS);
-    shared.fight_board = object_make(BIG, FIGHT_SLOTS);
-    limbo = object_make(BIG, 16);
+        shared.boards[i] = make_board(BOARD_SLOTS);
+    shared.peek_board = make_board(PEEK_SLOTS);
+    shared.fight_board = make_board(FIGHT_SLOTS);
+    limbo = make_board(16);
     containers_begin();
-    if (shared.boards[BOARDS - 1] == NULL || shared.peek_board == NULL || limbo == NULL)
-        story_lie(0, 0, "no memory for the boards");
 }
 
 static void clear_board(struct node *board)

@@ -27,20 +27,24 @@ static struct neap_weak_map *_Atomic wards;
 static pthread_mutex_t ward_locks[WARD_LOCKS] = {[0 ... WARD_LOCKS - 1] =
                                                      PTHREAD_MUTEX_INITIALIZER};
 
+/* It has not come, and there is no going without. */
+static void need(const char *what)
+{
+    if (!refused(NEAP_ENOMEM))
+        story_lie(0, 0, "no memory for %s", what);
+}
+
 void containers_begin(void)
 {
-    channel = neap_channel_new(CHANNEL_ROOM);
-    if (channel == NULL)
-        story_lie(0, 0, "no memory for the channel");
-    map = neap_map_new();
-    for (unsigned i = 0; map != NULL && i < KEYS; i++) {
+    while ((channel = neap_channel_new(CHANNEL_ROOM)) == NULL)
+        need("the channel");
+    while ((map = neap_map_new()) == NULL)
+        need("the map");
+    for (unsigned i = 0; i < KEYS; i++) {
         char name[2] = {(char)('0' + i), '\0'};
-        keys[i] = neap_string_from(name);
-        if (keys[i] == NULL)
-            map = NULL;
+        while ((keys[i] = neap_string_from(name)) == NULL)
+            need("a key");
     }
-    if (map == NULL)
-        story_lie(0, 0, "no memory for the map");
 }
 
 static void check_home(const struct node *object, uint32_t key)

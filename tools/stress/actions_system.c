@@ -149,7 +149,10 @@ void act_attach(struct worker *worker)
 {
     (void)worker;
     neap_thread_detach();
-    if (neap_thread_attach("worker") != NEAP_OK)
+    int status;
+    while (refused(status = neap_thread_attach("worker")))
+        ;
+    if (status != NEAP_OK)
         story_lie(0, 0, "a thread cannot attach itself again");
 }
 
@@ -179,8 +182,9 @@ void act_thread(struct worker *worker)
 void act_collect(struct worker *worker)
 {
     uint32_t choice = roll(worker, 8);
-    if (neap_collect(choice < 5 ? 0 : choice < 7 ? 1 : 2) < 0)
-        story_lie(0, 0, "neap_collect failed");
+    ptrdiff_t found = neap_collect(choice < 5 ? 0 : choice < 7 ? 1 : 2);
+    if (found < 0 && !refused((int)found))
+        story_lie(0, 0, "neap_collect says %td", found);
 }
 
 void act_pending(struct worker *worker)
@@ -259,7 +263,8 @@ static _Noreturn void live_as_child(struct worker *worker)
     for (uint32_t i = 0; i < HANDS; i++)
         if (worker->hands[i] != NULL)
             (void)object_check(worker->hands[i], "child");
-    if (neap_collect(2) < 0)
+    ptrdiff_t found = neap_collect(2);
+    if (found < 0 && !refused((int)found))
         _exit(1);
     for (uint32_t i = 0; i < HANDS; i++)
         if (worker->hands[i] != NULL)

@@ -4,11 +4,12 @@
  * (oracle.h). Built on the public interface alone.
  *
  *     neap-stress [--seconds N] [--threads N] [--seed S] [--mix NAME] [--round MS] [--perturb N]
- *                 [--standstill SECONDS]
+ *                 [--fail-one-in N] [--standstill SECONDS]
  *
  * Ends with a line of figures per mix, or at the first lie with its story. Work goes in rounds; at
  * the end of each the workers wait and everything is compared. Every fourth round they drop all
- * they hold and leave; others take their places. */
+ * they hold and leave; others take their places. With --fail-one-in one of so many requests of neap
+ * for memory is refused: whoever asked goes without or asks again, and all else must stay true. */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -28,7 +29,7 @@ enum { MOST_THREADS = 64, ROUNDS_OF_A_LIFE = 4, FEW_RECORDS = 20000 };
 static struct {
     double seconds;
     unsigned threads, round_ms, standstill;
-    uint64_t perturb;
+    uint64_t perturb, fail_one_in;
     const char *mix, *without;
     char repeat[400];
 } wanted = {.seconds = 30, .threads = 6, .round_ms = 150, .standstill = 90, .perturb = 20};
@@ -97,9 +98,13 @@ static void let_work(double end)
 static void life(double end)
 {
     pthread_t threads[MOST_THREADS];
-    for (unsigned i = 0; i < wanted.threads; i++)
-        if (neap_thread_create(&threads[i], "worker", work, &workers[i]) != NEAP_OK)
-            story_lie(0, 0, "no thread");
+    for (unsigned i = 0; i < wanted.threads; i++) {
+        int status;
+        while (refused(status = neap_thread_create(&threads[i], "worker", work, &workers[i])))
+            ;
+        if (status != NEAP_OK)
+            story_lie(0, 0, "no thread: %s", neap_strerror(status));
+    }
     for (unsigned i = 0; i < ROUNDS_OF_A_LIFE; i++) {
         bool last = i + 1 == ROUNDS_OF_A_LIFE;
         atomic_store(&round_over, false);
@@ -130,11 +135,23 @@ static uint64_t collections(void)
     return sum;
 }
 
+static uint64_t refusals(void)
+{
+    struct neap_stats stats;
+    neap_stats_get(&stats);
+    return stats.injected_faults;
+}
+
 static void start_runtime(void)
 {
     struct neap_options options = NEAP_OPTIONS_INIT;
     options.perturb = wanted.perturb == 0 ? 0 : stress_seed << 32 | wanted.perturb;
-    int status = neap_init(&options);
+    options.fail_one_in = wanted.fail_one_in;
+    options.fail_seed = stress_seed;
+    stress_refused = wanted.fail_one_in != 0;
+    int status;
+    while (refused(status = neap_init(&options)))
+        options.fail_seed++;                            /* the same seed is refused the same */
     if (status == NEAP_EINVAL && wanted.perturb != 0) { /* this build has no points to perturb */
         wanted.perturb = options.perturb = 0;
         status = neap_init(&options);
@@ -164,6 +181,7 @@ static void run_mix(double seconds)
     actions_end();
     verify_quiet(workers, 0, false);
     containers_end();
+    uint64_t refused_count = refusals();
     struct neap_leaks *leaks = NULL;
     size_t alive = neap_shutdown(&leaks);
     if (alive != 0) {
@@ -174,9 +192,9 @@ static void run_mix(double seconds)
     records_forget();
     double took = now() - start;
     printf("%-17s %u threads, %.1f s, %" PRIu64 " actions (%.0f/s), %" PRIu64
-           " collections, %lu disposals, %lu looks, no lie\n",
+           " collections, %lu disposals, %" PRIu64 " refusals, %lu looks, no lie\n",
            mix->name, wanted.threads, took, done, (double)done / took, collected,
-           atomic_load(&disposals) - died, atomic_load(&verify_looks) - looks);
+           atomic_load(&disposals) - died, refused_count, atomic_load(&verify_looks) - looks);
     fflush(stdout);
 }
 
@@ -203,7 +221,7 @@ static _Noreturn void usage(const char *complaint)
             "neap-stress: %s\n"
             "usage: neap-stress [--seconds N] [--threads N] [--seed S] [--mix NAME]\n"
             "                   [--round MS] [--perturb PER_MILLE] [--without ACTION,...]\n"
-            "                   [--standstill SECONDS]\nmixes:\n",
+            "                   [--fail-one-in N] [--standstill SECONDS]\nmixes:\n",
             complaint);
     for (const struct mix *one = mixes; one->name != NULL; one++)
         fprintf(stderr, "  %-18s%s\n", one->name, one->what);
@@ -239,6 +257,8 @@ static void read_arguments(int count, char **arguments)
             wanted.standstill = (unsigned)number(value, 1, 3600);
         else if (strcmp(name, "--perturb") == 0)
             wanted.perturb = number(value, 0, 1000);
+        else if (strcmp(name, "--fail-one-in") == 0)
+            wanted.fail_one_in = number(value, 0, UINT64_MAX);
         else if (strcmp(name, "--mix") == 0 && mix_named(value) != NULL)
             wanted.mix = value;
         else if (strcmp(name, "--without") == 0 && actions_leave_out(value))
@@ -255,10 +275,11 @@ int main(int count, char **arguments)
     fflush(stdout);
     const char *options = getenv("NEAP_OPTIONS");
     snprintf(wanted.repeat, sizeof wanted.repeat,
-             "%s%s%s%s --seed %" PRIu64 " --threads %u --round %u --perturb %" PRIu64 "%s%s --mix ",
+             "%s%s%s%s --seed %" PRIu64 " --threads %u --round %u --perturb %" PRIu64
+             " --fail-one-in %" PRIu64 "%s%s --mix ",
              options != NULL ? "NEAP_OPTIONS=" : "", options != NULL ? options : "",
              options != NULL ? " " : "", arguments[0], stress_seed, wanted.threads, wanted.round_ms,
-             wanted.perturb, wanted.without != NULL ? " --without " : "",
+             wanted.perturb, wanted.fail_one_in, wanted.without != NULL ? " --without " : "",
              wanted.without != NULL ? wanted.without : "");
     size_t fixed = strlen(wanted.repeat);
     story_begin(wanted.repeat);

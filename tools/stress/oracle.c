@@ -14,7 +14,7 @@ enum { IDS_AT_ONCE = 64 };
 struct record *records;
 struct neap_type *kind_types[KINDS];
 uint64_t stress_seed;
-bool stress_revives;
+bool stress_revives, stress_refused;
 atomic_ulong revivals, disposals;
 struct node *limbo;
 
@@ -270,6 +270,11 @@ static void finalize(void *self)
 }
 
 /* ---- making ---- */
+
+bool refused(int status)
+{
+    return stress_refused && status == NEAP_ENOMEM;
+}
 
 struct node *object_make(enum kind kind, uint32_t more)
 {

@@ -81,10 +81,15 @@ extern struct record *records; /* RECORDS of them; 0 is no object */
 extern struct neap_type *kind_types[KINDS];
 extern uint64_t stress_seed;
 extern bool stress_revives; /* finalizers may bring objects back */
+extern bool stress_refused; /* memory is refused now and then */
 extern struct node *limbo;  /* where the revived go */
 extern atomic_ulong revivals, disposals;
 
 void oracle_begin(void);
+
+/* What was asked for and came to this status is asked for again: memory was refused. It will not be
+ * for ever; whoever cannot do without may loop on it. */
+bool refused(int status);
 
 /* A new object in the caller's hand, its slots empty: slots counts those of BIG and ROWS beyond
  * the first element, bytes a leaf's body. NULL out of memory or ids. */

@@ -24,7 +24,7 @@ static void settle(void)
         neap_safepoint();
         size_t ran = neap_run_pending(SIZE_MAX);
         ptrdiff_t found = neap_collect(2);
-        if (found < 0)
+        if (found < 0 && !refused((int)found))
             story_lie(0, 0, "neap_collect says %td", found);
         quiet = found == 0 && ran == 0 ? quiet + 1 : 0;
     }

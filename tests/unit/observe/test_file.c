@@ -3,14 +3,13 @@
  * A file is there in full or not at all, whatever the disk, the device or a signal does. */
 #include "observe/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -20,18 +19,9 @@
 #include "base/atomics.h"
 #include "base/fault.h"
 #include "neap/status.h"
-#include "tests/tap.h"
+#include "tests/unit/observe/folder.h"
 
 enum { LARGE = 1 << 20 };
-
-static char folder[64];
-
-static const char *in_folder(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 static int write_words(FILE *out)
 {
@@ -70,18 +60,6 @@ static void put(const char *name, const char *words)
         bail("%s", name);
 }
 
-static int count_files(void)
-{
-    int count = 0;
-    DIR *open = opendir(folder);
-    if (open == NULL)
-        bail("opendir");
-    for (const struct dirent *entry = readdir(open); entry != NULL; entry = readdir(open))
-        count += entry->d_name[0] != '.';
-    closedir(open);
-    return count;
-}
-
 static void names_and_modes(void)
 {
     struct stat status;
@@ -102,6 +80,34 @@ static void names_and_modes(void)
     is_int(np_write_file(folder, write_words), NEAP_EIO, "the name of a folder");
     is_int(errno, 77, "errno is as it was");
     is_int(count_files(), 3, "nothing else is left");
+}
+
+/* Where no file can be made beside the one that is there, and where a new one in its place would
+ * not be what others have open. */
+static void in_place(void)
+{
+    char name[NAME_MAX + 1], opened[64];
+    memset(name, 'n', NAME_MAX);
+    name[NAME_MAX] = '\0';
+    is_int(np_write_file(in_folder(name), write_words), NEAP_EIO, "a new file's name is too long");
+    put(name, "the old words\n");
+    is_int(np_write_file(in_folder(name), write_words), NEAP_OK,
+           "a file's name is as long as can be");
+    ok(has(name, "new words\n"), "it is written, and nothing of the old is left");
+    unlink(in_folder(name));
+    put("opened", "");
+    struct stat before, after;
+    int fd = open(in_folder("opened"), O_WRONLY | O_CLOEXEC);
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+    if (fd < 0 || fstat(fd, &before) != 0)
+        bail("opened");
+    is_int(np_write_file(opened, write_words), NEAP_OK, "what is open, by its name in /proc");
+    ok(has("opened", "new words\n") && stat(in_folder("opened"), &after) == 0 &&
+           before.st_ino == after.st_ino,
+       "stays the file that is open");
+    close(fd);
+    unlink(in_folder("opened"));
+    is_int(count_files(), 3, "no file is left beside them");
 }
 
 static void devices(void)
@@ -168,7 +174,7 @@ static void *write_into_pipe(void *path)
 static void signals(void)
 {
     struct sigaction action = {.sa_handler = interrupt}; /* no SA_RESTART */
-    char path[256];
+    char path[512];
     snprintf(path, sizeof path, "%s", in_folder("pipe"));
     sigaction(SIGUSR1, &action, NULL);
     if (mkfifo(path, 0600) != 0) {
@@ -215,12 +221,9 @@ static void signals(void)
 int main(void)
 {
     plan_lazy();
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/neap-file-XXXXXX",
-             base != NULL && strlen(base) < 40 ? base : "/tmp");
-    if (mkdtemp(folder) == NULL)
-        bail("mkdtemp");
+    folder_make();
     names_and_modes();
+    in_place();
     devices();
     full_disk();
     out_of_memory();

@@ -2,10 +2,8 @@
  *
  * Every file about the program, when memory or the disk is full: a status, and nothing left of it.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +11,7 @@
 #include <neap/neap.h>
 
 #include "base/fault.h"
-#include "tests/tap.h"
+#include "tests/unit/observe/folder.h"
 
 struct node {
     struct node *next, *other;
@@ -21,7 +19,7 @@ struct node {
 };
 NEAP_DEFINE_TYPE(node, (next, other));
 
-static char folder[64], path[80];
+static char path[80];
 
 static int write_timeline(const char *name)
 {
@@ -43,18 +41,6 @@ static const struct writer {
     {"heaptrack", "v 10400 3\n", neap_heaptrack_write},
     {"timeline", "{\"displayTimeUnit\"", write_timeline},
 };
-
-static int count_files(void)
-{
-    int count = 0;
-    DIR *open = opendir(folder);
-    if (open == NULL)
-        bail("opendir");
-    for (const struct dirent *entry = readdir(open); entry != NULL; entry = readdir(open))
-        count += entry->d_name[0] != '.';
-    closedir(open);
-    return count;
-}
 
 /* Is there a file that begins so, and ends at a line's end? */
 static bool is_whole(const struct writer *writer)
@@ -127,11 +113,8 @@ int main(void)
     struct neap_options options = NEAP_OPTIONS_INIT;
     options.helper = 0;
     options.collector_threads = 1;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/neap-writers-XXXXXX",
-             base != NULL && strlen(base) < 40 ? base : "/tmp");
-    if (mkdtemp(folder) == NULL || neap_init(&options) != NEAP_OK ||
-        neap_trace_start(4, 0) != NEAP_OK)
+    folder_make();
+    if (neap_init(&options) != NEAP_OK || neap_trace_start(4, 0) != NEAP_OK)
         bail("the beginning");
     snprintf(path, sizeof path, "%s/file", folder);
     struct node *first = neap_new(node), *array = neap_new_array(node, 1000);

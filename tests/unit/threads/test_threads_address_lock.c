@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Locks by address: they exclude, pairs never wait in a circle, a stop goes on while threads wait,
- * nobody is overtaken for ever, and misuse panics. */
+ * nobody is overtaken for ever, locking needs no memory unless hundreds are locked at once, and
+ * misuse panics. */
+#include "base/fault.h"
 #include "tests/death.h"
 #include "tests/unit/threads/crew.h"
 #include "threads/address_lock.h"
@@ -136,6 +138,40 @@ static void test_no_starvation(void)
     np_thread_detach();
 }
 
+/* ---- without memory ---- */
+
+enum { LOCKED_ONCE = 1024, LOCKED_BEYOND = 64 * 1024 };
+
+static char objects[LOCKED_BEYOND][16];
+
+static void lock_first(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        np_address_lock(objects[i]);
+}
+
+static void lock_beyond(void *arg)
+{
+    (void)arg;
+    attach_or_bail();
+    np_fault_arm(0, 1, 1);
+    lock_first(LOCKED_BEYOND);
+}
+
+static void test_without_memory(void)
+{
+    attach_or_bail();
+    np_fault_arm(0, 1, 1);
+    lock_first(LOCKED_ONCE);
+    for (unsigned i = 0; i < LOCKED_ONCE; i++)
+        np_address_unlock(objects[i]);
+    is_int((long)np_fault_count(), 0, "a thousand locks at once need no memory");
+    np_fault_disarm();
+    np_thread_detach();
+    dies_with(lock_beyond, NULL, "out of memory for the table of locks",
+              "more than the table holds panics when there is none");
+}
+
 /* ---- misuse ---- */
 
 static void lock_twice(void *arg)
@@ -192,6 +228,7 @@ int main(void)
     test_exclusion();
     test_stops();
     test_no_starvation();
+    test_without_memory();
     np_threads_fini();
     return done();
 }
