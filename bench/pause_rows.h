@@ -41,8 +41,8 @@ static const struct pause_graph {
     const char *row;
     struct graph graph;
 } pause_graphs[] = {
-    {"pauses/graph_1m", {"", 1000000, true}},
-    {"pauses/graph_10m", {"", 10000000, true}},
+    {"pauses/graph_1m", {.nodes = 1000000, .random = true}},
+    {"pauses/graph_10m", {.nodes = 10000000, .random = true}},
 };
 
 static void replace_ring(struct node **place)
