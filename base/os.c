@@ -60,11 +60,12 @@ void np_os_unreserve(void *address, size_t bytes)
 void np_os_give_back(void *address, size_t bytes)
 {
     int saved = errno;
-    /* Locked memory (mlockall) is refused by the first, and by kernels before 5.18 by the second.
-     */
-    if (madvise(address, bytes, MADV_DONTNEED) != 0 &&
-        madvise(address, bytes, MADV_DONTNEED_LOCKED) != 0)
+    if (madvise(address, bytes, MADV_DONTNEED) != 0) {
+        /* The memory is locked (mlockall). Kernels before 5.18 refuse the other advice too, and
+         * emulators (qemu-user) accept what they do not know and do nothing. */
         memset(address, 0, bytes);
+        (void)madvise(address, bytes, MADV_DONTNEED_LOCKED);
+    }
     errno = saved;
 }
 
