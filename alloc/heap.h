@@ -25,6 +25,8 @@
 #include "base/queue.h"
 #include "neap/object.h"
 
+struct np_trace_quick;
+
 /* The beginning is a neap_cache (<neap/header.h>, which explains magazines too): what the fast
  * paths know of a heap, inline ones included. */
 struct np_heap {
@@ -39,8 +41,9 @@ struct np_heap {
     int64_t trace_set, trace_bytes; /* (o>, s) what trace_left was set to, and bytes counted down
                                      * before */
     uint8_t trace_turn;             /* (o) np_trace_is_stop */
-    bool debt;               /* (o) a slow path saw credit run out; runtime serves and clears it */
-    struct np_heap_own *own; /* (c) alloc's: pool lists, outgoing chains, statistics */
+    bool debt; /* (o) a slow path saw credit run out; runtime serves and clears it */
+    struct np_trace_quick *trace_quick; /* (o, s) trace.h; NULL: everything goes to the hooks */
+    struct np_heap_own *own;            /* (c) alloc's: pool lists, outgoing chains, statistics */
     struct np_queue remote __attribute__((aligned(NP_CACHE_LINE))); /* (x) chains freed by others */
 };
 

@@ -60,6 +60,7 @@ void np_pool_init(struct np_pool *pool, struct np_heap *heap, unsigned class_ind
     pool->used = 0;
     np_store_relaxed(&pool->traced, (uint8_t)0); /* relaxed, both: no block of it is out */
     np_store_relaxed(&pool->traced_blocks, (uint16_t)0);
+    pool->traced_own = 0;
     memset(np_pool_free_bits(pool), 0, (row->capacity + 63u) / 64 * sizeof(uint64_t));
     /* [MM-pool-kind-1] release: a concurrent collection that sees the kind sees the class; pairs
      * with the acquire in proposal.c */

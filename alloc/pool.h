@@ -65,7 +65,8 @@ struct np_pool {
         uint32_t key; /* both at once: np_pool_key */
     };
     uint16_t class_index;   /* (c) while not free */
-    uint16_t traced_blocks; /* (x) relaxed: made by the owner, and freed by anybody */
+    uint16_t traced_blocks; /* (x) relaxed: less those that others than the owner freed; the two
+                             * together are how many there are, modulo 2^16 */
     uint8_t generations; /* (o, s) bit g: may hold objects of generation g; bit 0 set at refill */
     uint8_t state;       /* (o, L) enum np_pool_state */
     uint8_t flags;       /* (o) enum np_pool_flag */
@@ -79,6 +80,7 @@ struct np_pool {
     uint32_t next, prev;   /* (o, L) list links: pool index + 1; 0 ends */
     uint32_t young_next;   /* (o, s) next on the young list: index + 1; 0 ends */
     uint32_t type_index;   /* (c) while not free: of a NEAP_POOLED type's own pool; else 0 */
+    uint16_t traced_own;   /* (o) traced blocks that the owner made, less those that it freed */
     uint64_t grace;        /* (L) clock tag before which it may not change kind or class */
     struct neap_magazine *magazine; /* (o) the owner's for the class */
 } __attribute__((aligned(NP_CACHE_LINE)));
@@ -102,6 +104,9 @@ static inline uint32_t np_pool_index_of(const void *block)
 {
     return (uint32_t)(((uintptr_t)block - np_region.base) >> NP_POOL_LOG2);
 }
+
+/* The key of a pool that reads np_pool_key otherwise, and has traced blocks. */
+enum { NP_POOL_KEY_TRACED = 1 << 24 };
 
 /* Requires np_region_has(block). */
 static inline struct np_pool *np_pool_of(const void *block)

@@ -20,3 +20,4 @@ static bool nothing_freed(void *block)
 
 struct np_trace_hooks np_trace_hooks = {nothing_made, nothing_freed};
 bool np_trace_is_wanted;
+uint32_t *np_trace_side;

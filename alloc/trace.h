@@ -96,12 +96,109 @@ static inline bool np_trace_will_be_due(const struct np_heap *heap, size_t bytes
 enum { NP_TRACE_STOPS = 64 };
 static inline bool np_trace_is_stop(struct np_heap *heap)
 {
-    return heap->trace_set >= 0 || heap->trace_turn++ % NP_TRACE_STOPS == 0;
+    return heap->trace_set >= 0 || heap->trace_left < -NP_TRACE_FAR ||
+           heap->trace_turn++ % NP_TRACE_STOPS == 0;
 }
 
 static inline bool np_trace_is_due(struct np_heap *heap, size_t bytes)
 {
     return np_unlikely(neap_left_down_(&heap->trace_left, bytes));
+}
+
+/* ---- the quick way ----
+ *
+ * While every allocation is traced by its place alone, a heap has its thread's figures at hand, and
+ * an allocation whose place and type it has met counts itself: no hook, no stop point (the
+ * countdown goes on below zero; the object at which it is a MiB below is one, and lifts it). */
+
+enum {
+    NP_TRACES_LOG2 = 18,
+    NP_TRACES_MOST = 1 << NP_TRACES_LOG2, /* beyond, blocks are counted under the last one */
+    NP_TRACE_PLACES_LOG2 = 10,
+    NP_TRACE_CHUNK = 65536 /* bytes more or less, which go to the process's sum */
+};
+
+/* Of one thread, not scaled by the trace's weight. */
+struct np_trace_counts {
+    uint64_t made_objects, made_bytes, freed_objects, freed_bytes; /* (o>) */
+};
+
+/* A place and type met last: `word` is what blocks made there get into the side table, the trace's
+ * index below the epoch; 0: none. */
+struct np_trace_place {
+    const struct neap_site *site;
+    uint32_t type_index, word;
+};
+
+struct np_trace_quick {
+    int64_t delta, delta_most; /* (o>) bytes since they were last given to the sum, and the most */
+    uint32_t epoch;            /* (o) words of this tracing are this and an index */
+    struct np_trace_place places[1 << NP_TRACE_PLACES_LOG2]; /* (o) */
+    struct np_trace_counts counts[NP_TRACES_MOST];           /* by index */
+};
+
+extern uint32_t *np_trace_side; /* (c) once reserved: one word per 16 bytes of the region */
+
+static inline uint32_t *np_trace_entry(const void *block)
+{
+    return &np_trace_side[((uintptr_t)block - np_region.base) / NP_CLASS_STEP];
+}
+
+static inline struct np_trace_place *
+np_trace_place_of(struct np_trace_quick *quick, const struct neap_site *site, uint32_t type_index)
+{
+    uint32_t key = (uint32_t)((uintptr_t)site >> 3) + type_index;
+    return &quick->places[key * 2654435769u >> (32 - NP_TRACE_PLACES_LOG2)];
+}
+
+/* Figures have one writer, and readers who take what they find. */
+static inline void np_trace_add(uint64_t *counter, int64_t n)
+{
+    neap_cell_add_((int64_t *)(void *)counter, n);
+}
+
+/* What blocks of this place and type get, or 0: the hook is to find it out, give the bytes to the
+ * sum, or serve a stop point. */
+static inline uint32_t np_trace_quick_word(const struct np_heap *heap, const struct neap_site *site,
+                                           uint32_t type_index)
+{
+    struct np_trace_quick *quick = heap->trace_quick;
+    if (np_unlikely(quick == NULL) || np_unlikely(quick->delta > NP_TRACE_CHUNK) ||
+        (type_index != 0 && np_unlikely(heap->trace_left < -NP_TRACE_FAR)))
+        return 0;
+    const struct np_trace_place *place = np_trace_place_of(quick, site, type_index);
+    return np_likely(place->site == site && place->type_index == type_index) ? place->word : 0;
+}
+
+static inline void np_trace_quick_made(struct np_trace_quick *quick, uint32_t word,
+                                       const void *block, uint32_t bytes)
+{
+    struct np_trace_counts *counts = &quick->counts[word & (NP_TRACES_MOST - 1)];
+    np_trace_add(&counts->made_objects, 1);
+    np_trace_add(&counts->made_bytes, bytes);
+    int64_t delta = quick->delta + bytes;
+    np_store_relaxed(&quick->delta, delta); /* relaxed, all: figures */
+    if (delta > quick->delta_most)
+        np_store_relaxed(&quick->delta_most, delta);
+    np_store_relaxed(np_trace_entry(block), word); /* relaxed: it comes with the block */
+}
+
+/* A block of the region is freed. False: the hook is to be told. */
+static inline bool np_trace_quick_freed(const struct np_heap *heap, const void *block,
+                                        uint32_t bytes)
+{
+    struct np_trace_quick *quick = heap->trace_quick;
+    if (np_unlikely(quick == NULL) || np_unlikely(quick->delta < -NP_TRACE_CHUNK))
+        return false;
+    uint32_t *entry = np_trace_entry(block);
+    uint32_t index = np_load_relaxed(entry) - quick->epoch; /* relaxed: it came with the block */
+    if (np_unlikely(index - 1 >= NP_TRACES_MOST - 1))
+        return false;
+    np_store_relaxed(entry, 0u);
+    np_trace_add(&quick->counts[index].freed_objects, 1);
+    np_trace_add(&quick->counts[index].freed_bytes, bytes);
+    np_store_relaxed(&quick->delta, quick->delta - bytes); /* relaxed: a figure */
+    return true;
 }
 
 /* A site for a caller that passes none: an address of its code. Told from a site by bit 0. */

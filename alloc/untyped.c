@@ -63,6 +63,13 @@ static inline void *guarded(void *block)
     return block;
 }
 
+/* Of a pool of ours. */
+static inline void note_traced(struct np_pool *pool)
+{
+    pool->traced_own++;
+    np_store_relaxed(&pool->traced, (uint8_t)1); /* relaxed: it goes with the block */
+}
+
 /* The block, told to the tracer if it is its turn. Blocks between guard pages are not traced. */
 static np_alloc_text void *traced(void *block, size_t bytes, const struct neap_site *site)
 {
@@ -75,9 +82,11 @@ static np_alloc_text void *traced(void *block, size_t bytes, const struct neap_s
         return block;
     if (np_region_has(block)) {
         struct np_pool *pool = np_pool_of(block);
-        /* relaxed, both: they reach other threads with the block */
-        (void)np_fetch_add_relaxed(&pool->traced_blocks, (uint16_t)1);
-        np_store_relaxed(&pool->traced, (uint8_t)1);
+        if (heap != NULL)
+            note_traced(pool);
+        else
+            (void)np_fetch_add_relaxed(&pool->traced_blocks, (uint16_t)1); /* relaxed, both: */
+        np_store_relaxed(&pool->traced, (uint8_t)1); /* they reach other threads with the block */
     }
     return block;
 }
@@ -116,10 +125,21 @@ static np_alloc_text void *take_slow(size_t bytes, const struct neap_site *site)
 _Static_assert(sizeof(struct neap_magazine) == 2 * NP_CLASS_STEP,
                "neap_alloc finds one by masking");
 
-/* take_slow looks again. */
-static np_alloc_text void *take_due(struct neap_cache *cache, size_t bytes,
-                                    const struct neap_site *site)
+/* The magazine has a block, so the cache is a heap's. Where the tracer need not be asked it is
+ * taken; else take_slow looks again. */
+static np_alloc_text void *take_due(struct neap_cache *cache, struct neap_magazine *magazine,
+                                    size_t bytes, const struct neap_site *site)
 {
+    struct np_heap *heap = (struct np_heap *)(void *)cache;
+    uint32_t word = np_trace_quick_word(heap, site, 0);
+    if (np_likely(word != 0)) {
+        void *block = magazine->first;
+        struct np_pool *pool = np_pool_of(block);
+        neap_magazine_pop_(magazine);
+        np_trace_quick_made(heap->trace_quick, word, block, pool->block_bytes);
+        note_traced(pool);
+        return block;
+    }
     (void)neap_left_down_(&cache->trace_left, -bytes);
     return take_slow(bytes, site);
 }
@@ -149,7 +169,7 @@ static inline __attribute__((always_inline)) void *take(size_t bytes, const stru
     if (np_unlikely(block == NULL))
         return take_slow(bytes, by_caller ? site_of_caller() : site);
     if (np_unlikely(neap_left_down_(&cache->trace_left, bytes)))
-        return take_due(cache, bytes, by_caller ? site_of_caller() : site);
+        return take_due(cache, magazine, bytes, by_caller ? site_of_caller() : site);
     neap_magazine_pop_(magazine);
     return block;
 }
@@ -212,15 +232,24 @@ static np_noinline void free_large(void *block)
     np_large_free(block, false);
 }
 
+/* By its owner. */
+static inline void note_freed(struct np_pool *pool, bool traced)
+{
+    pool->traced_own -= traced;
+    /* relaxed, both: a count; ours to write */
+    if ((uint16_t)(pool->traced_own + np_load_relaxed(&pool->traced_blocks)) == 0)
+        np_store_relaxed(&pool->traced, (uint8_t)0);
+}
+
 /* A block of a pool that may have traced ones. Only the owner makes them, so what it finds to be
  * none stays none until it makes one: then freeing goes the short way again. */
 static void tell_freed(struct np_pool *pool, void *block, bool own)
 {
-    uint16_t left = np_trace_hooks.freed(block)
-                        ? np_fetch_add_relaxed(&pool->traced_blocks, (uint16_t)-1) - 1
-                        : np_load_relaxed(&pool->traced_blocks); /* relaxed, all: a count */
-    if (own && left == 0)
-        np_store_relaxed(&pool->traced, (uint8_t)0);
+    bool traced = np_trace_hooks.freed(block);
+    if (own)
+        note_freed(pool, traced);
+    else if (traced)
+        (void)np_fetch_add_relaxed(&pool->traced_blocks, (uint16_t)-1); /* relaxed: a count */
 }
 
 static bool is_own(const struct np_pool *pool)
@@ -250,8 +279,24 @@ static np_cold void free_twice(void *block)
     np_panic_at("neap_free", "%p was freed twice", block);
 }
 
+/* Of a pool of ours with traced blocks. False: the hook is to be told, or the magazine is full. */
+static bool free_traced(struct np_pool *pool, void *block)
+{
+    struct neap_magazine *magazine = pool->magazine;
+    if (np_unlikely(magazine->first == block) || np_unlikely(magazine->rest == magazine->end) ||
+        !np_trace_quick_freed(np_tls.heap, block, pool->block_bytes))
+        return false;
+    note_freed(pool, true);
+    return np_magazine_give(magazine, block);
+}
+
 static np_noinline void free_slow(struct np_pool *pool, void *block)
 {
+    /* relaxed: as in neap_free */
+    if (np_load_relaxed(&pool->key) ==
+            (np_pool_key(np_tls.id, NP_POOL_UNTYPED) | NP_POOL_KEY_TRACED) &&
+        free_traced(pool, block))
+        return;
     np_check(np_load_relaxed(&pool->kind) == NP_POOL_UNTYPED && pool->capacity != 0,
              "%p is not a block of neap_alloc, or was freed already", block);
     /* relaxed: set before the block was handed out */

@@ -19,9 +19,16 @@ enum np_event_kind {
     NP_EVENT_WORLD,        /* the stopper: the world was stopped; value: cause */
     NP_EVENT_STOPPED,      /* a thread was stopped at its poll */
     NP_EVENT_BLOCKING,     /* a blocking region */
-    NP_EVENT_COLLECTION,   /* from its request until plain garbage is freed; value: generation */
+    NP_EVENT_COLLECTION,   /* from its request to its end; value: generation, cause << 8 */
+    NP_EVENT_CONFINED,     /* a young collection of the thread's own objects */
+    NP_EVENT_FINISH,       /* user code that a collection has left pending; value: generation */
+    NP_EVENT_PHASE,        /* of one of the three, or a helper's part of it; value: phase */
     NP_EVENT_KINDS
 };
+
+/* (o) From 1: the calling thread is a helper, which is never attached, and tells as one; else 0. */
+extern __thread uint32_t np_event_helper __attribute__((tls_model("initial-exec")));
+enum { NP_EVENT_HELPERS = 8 }; /* at most */
 
 /* serial tells stops apart; 0 for spans that belong to none. */
 typedef void np_event_fn(enum np_event_kind kind, uint64_t start_ns, uint64_t end_ns,

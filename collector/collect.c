@@ -39,6 +39,7 @@
 #include "alloc/heap.h"
 #include "alloc/large.h"
 #include "base/check.h"
+#include "base/event.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -180,19 +181,16 @@ static uint64_t collect_stopped(int generation, struct np_findings *ret_findings
     np_phases_lap(phases, NEAP_GC_PHASE_PART);
     np_universe_promote_stopped();
     np_pacing_reset_stopped(generation);
-    np_phases_lap(phases, NEAP_GC_PHASE_PROMOTE);
     return garbage;
 }
 
-static uint64_t last_stopped_ns(void)
-{
-    return np_world_last_stop().stopped_ns;
-}
-
 /* The lock is held. Fills in what ret_event can say already. */
-static void collect_locked(int generation, unsigned rounds, struct np_findings *ret_findings,
-                           struct neap_gc_event *ret_event, struct np_phases *phases)
+static void collect_locked(int generation, enum neap_gc_cause cause,
+                           struct np_findings *ret_findings, struct neap_gc_event *ret_event,
+                           struct np_phases *phases)
 {
+    /* who asks wants all found that has been released so far, by any thread */
+    unsigned rounds = cause == NEAP_GC_CAUSE_ASKED ? 2 : 1;
     NP_PROBE(gc__start, generation, rounds);
     np_phases_skip(phases);
     struct np_pacing_outcome outcome = {.generation = generation, .start_ns = phases->lap_ns};
@@ -202,13 +200,14 @@ static void collect_locked(int generation, unsigned rounds, struct np_findings *
     handshake(rounds);
     np_phases_lap(phases, NEAP_GC_PHASE_HANDSHAKE);
     np_world_stop(NP_STOP_COLLECT);
-    np_phases_lap(phases, NEAP_GC_PHASE_STOP);
+    np_phases_lap_until(phases, NEAP_GC_PHASE_STOP, np_world_stopped_since());
     if (generation == 2) /* all is looked at here: a concurrent cycle reads nothing any more */
         np_concurrent_cancel();
     uint64_t garbage = collect_stopped(generation, ret_findings, &tally, phases);
     np_world_start();
     np_perturb(resumed);
-    outcome.stopped_ns = last_stopped_ns();
+    np_phases_lap_until(phases, NEAP_GC_PHASE_PROMOTE, np_world_last_stop().end_ns);
+    outcome.stopped_ns = np_world_last_stop().stopped_ns;
     np_count_clear();
     np_side_clear();
     if (np_unlikely(np_options.audit_visit))
@@ -226,6 +225,7 @@ static void collect_locked(int generation, unsigned rounds, struct np_findings *
                      (ret_findings->user != NULL ? ret_findings->user->count : 0),
         .uncollectable = ret_findings->stuck_count,
         .stopped_ns = outcome.stopped_ns,
+        .cause = cause,
     };
 }
 
@@ -239,7 +239,7 @@ static void recheck(struct np_garbage *garbage)
     np_deferred_fold_stopped();
     np_garbage_validate_stopped(garbage);
     np_world_start();
-    uint64_t stopped_ns = last_stopped_ns();
+    uint64_t stopped_ns = np_world_last_stop().stopped_ns;
     np_side_clear();
     pthread_mutex_unlock(&collector.lock);
     np_report_stop(garbage->generation, stopped_ns);
@@ -292,8 +292,10 @@ static void finish_alone(struct np_garbage *garbage)
     struct np_phases phases;
     int generation = garbage->generation;
     np_phases_begin(&phases);
+    uint64_t start_ns = phases.lap_ns;
     (void)finish(garbage, &phases);
     np_report_phases(generation, phases.ns);
+    np_event_tell(NP_EVENT_FINISH, start_ns, 0, (uint32_t)generation, 0);
 }
 
 static void finish_all(struct np_list *list)
@@ -382,14 +384,14 @@ static void sweep_unlock(const struct np_findings *findings, enum np_manner mann
 
 /* An automatic collection, at a stop point: what needs user code is left pending. The lock is held
  * and given up in here. */
-static void collect_quietly_unlock(int generation)
+static void collect_quietly_unlock(int generation, enum neap_gc_cause cause)
 {
     struct np_findings findings;
     struct neap_gc_event event;
     struct np_phases phases;
     np_phases_begin(&phases);
     uint64_t start_ns = phases.lap_ns;
-    collect_locked(generation, 1, &findings, &event, &phases);
+    collect_locked(generation, cause, &findings, &event, &phases);
     np_collect_wait_locked(&findings);
     sweep_unlock(&findings, NP_QUIET, &phases);
     return_held();
@@ -398,6 +400,7 @@ static void collect_quietly_unlock(int generation)
     memcpy(event.phase_ns, phases.ns, sizeof event.phase_ns);
     np_report_collection(&event);
     np_report_phases(generation, phases.ns);
+    np_report_span(&event, start_ns);
     np_events_print(&event);
     np_events_call_later(&event);
 }
@@ -432,18 +435,18 @@ void np_collector_serve_debt(struct np_heap *heap)
     if (generation == 2 && np_concurrent_takes())
         generation = np_pacing_due_younger();
     if (generation >= 0)
-        collect_quietly_unlock(generation);
+        collect_quietly_unlock(generation, NEAP_GC_CAUSE_PACED);
     else
         pthread_mutex_unlock(&collector.lock);
 }
 
-void np_collector_reclaim(void)
+void np_collector_reclaim(enum neap_gc_cause cause)
 {
     /* relaxed: only our own value matters */
     if (np_load_relaxed(&collector.walker) == np_tls.thread)
         return; /* inside a walker's function: the lock is ours */
     np_lock_parked(&collector.lock);
-    collect_quietly_unlock(2);
+    collect_quietly_unlock(2, cause);
 }
 
 /* What one call found and may run user code for. */
@@ -481,7 +484,7 @@ ptrdiff_t neap_collect(int generation)
     struct np_findings findings;
     struct neap_gc_event event;
     struct np_list waiting;
-    collect_locked(generation, 2, &findings, &event, &phases);
+    collect_locked(generation, NEAP_GC_CAUSE_ASKED, &findings, &event, &phases);
     np_list_init(&waiting);
     np_list_append_all(&waiting, &collector.waiting);
     sweep_unlock(&findings, NP_LOUD, &phases);
@@ -490,6 +493,7 @@ ptrdiff_t neap_collect(int generation)
     np_report_collection(&event);
     size_t found = finish_findings(&findings, &waiting, &phases);
     np_report_phases(generation, phases.ns);
+    np_report_span(&event, start_ns);
     event.collected = found - findings.stuck_count;
     event.total_ns = np_os_now_ns() - start_ns;
     memcpy(event.phase_ns, phases.ns, sizeof event.phase_ns);

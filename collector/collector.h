@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/tls.h"
+#include "neap/gc.h"
 
 int np_collector_init(void); /* 0, or -1 out of memory */
 void np_collector_fini(void);
@@ -18,8 +19,8 @@ void np_collector_end(void);
  * collects when a threshold is passed, and gives the heap new credit. No user code; what needs it
  * becomes pending. */
 void np_collector_serve_debt(struct np_heap *heap);
-/* Out of memory: an old collection that frees what needs no user code. At a stop point. */
-void np_collector_reclaim(void);
+/* Out of memory, mostly: an old collection that frees what needs no user code. At a stop point. */
+void np_collector_reclaim(enum neap_gc_cause cause);
 /* fork: no collection is under way between the first and the last; the second with the world
  * stopped. */
 void np_collector_before_fork(void);

@@ -161,11 +161,11 @@ static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
     }
     np_phases_skip(&cycle.phases);
     np_world_stop(NP_STOP_COLLECT);
-    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_STOP);
+    np_phases_lap_until(&cycle.phases, NEAP_GC_PHASE_STOP, np_world_stopped_since());
     size_t garbage = np_judge_stopped(candidates, count, &findings);
-    np_phases_lap(&cycle.phases, NEAP_GC_PHASE_PART);
     np_world_start();
     np_perturb(resumed);
+    np_phases_lap_until(&cycle.phases, NEAP_GC_PHASE_PART, np_world_last_stop().end_ns);
     uint64_t stopped_ns = np_world_last_stop().stopped_ns;
     np_side_clear();
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
@@ -243,6 +243,7 @@ static void report(uint64_t start_ns)
         .uncollectable = cycle.uncollectable,
         .stopped_ns = cycle.stopped_ns,
         .total_ns = np_os_now_ns() - start_ns,
+        .cause = NEAP_GC_CAUSE_CONCURRENT,
     };
     memcpy(event.phase_ns, cycle.phases.ns, sizeof event.phase_ns);
     np_report_collection(&event);
@@ -258,10 +259,8 @@ static bool has_large_objects(void)
     return counts.blocks[1] > 0;
 }
 
-static void run_cycle(void)
+static void run_cycle(uint64_t start_ns)
 {
-    np_phases_begin(&cycle.phases);
-    uint64_t start_ns = cycle.phases.lap_ns;
     cycle.collected = cycle.uncollectable = cycle.stopped_ns = 0;
     enum np_proposal_result result = propose();
     np_perturb(concurrent_proposed);
@@ -273,7 +272,7 @@ static void run_cycle(void)
     drop_proposal();
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
     if (result == NP_PROPOSAL_NO_MEMORY)
-        np_collector_reclaim();
+        np_collector_reclaim(NEAP_GC_CAUSE_MEMORY);
     if (is_over() || result != NP_PROPOSED)
         return;
     np_collect_lock("a concurrent collection");
@@ -285,12 +284,17 @@ static void run_cycle(void)
 /* Every so many cycles, while there is something that only a stop can find. */
 static void serve(void)
 {
+    static const struct neap_gc_event what = {.generation = 2, .cause = NEAP_GC_CAUSE_CONCURRENT};
     if (cycle.outside && cycle.since_stopped >= NP_CONCURRENT_ROUNDS) {
         cycle.since_stopped = 0;
-        np_collector_reclaim();
+        np_collector_reclaim(NEAP_GC_CAUSE_PACED);
     } else {
         cycle.since_stopped++;
-        run_cycle();
+        np_phases_begin(&cycle.phases);
+        uint64_t start_ns = cycle.phases.lap_ns;
+        run_cycle(start_ns);
+        /* cut short or not: its phases lie in it */
+        np_report_span(&what, start_ns);
     }
     settle_deaths();
     np_store_relaxed(&concurrent.cycles, concurrent.cycles + 1); /* relaxed: a count */

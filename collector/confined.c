@@ -12,6 +12,7 @@
 #include "alloc/heap.h"
 #include "alloc/large.h"
 #include "base/check.h"
+#include "base/event.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -392,15 +393,8 @@ static bool look(struct confined *table, struct np_heap *heap)
     return dealt;
 }
 
-void np_confined_collect(struct np_heap *heap, int64_t made, bool large)
+static void collect(struct confined *table, struct np_heap *heap)
 {
-    struct confined *table;
-    if (!np_options.confined || (table = own_table(heap->id)) == NULL)
-        return;
-    table->fresh += made;
-    if ((table->fresh < table->fresh_due && !large) || neap_gc_get_debug() != 0 ||
-        np_options.audit_visit)
-        return;
     np_plan_update();
     if (!look(table, heap))
         return;
@@ -421,4 +415,18 @@ void np_confined_collect(struct np_heap *heap, int64_t made, bool large)
     /* relaxed, both: ours to write; statistics read them */
     np_store_relaxed(&table->collections, table->collections + 1);
     np_store_relaxed(&table->freed, table->freed + table->member_count);
+}
+
+void np_confined_collect(struct np_heap *heap, int64_t made, bool large)
+{
+    struct confined *table;
+    if (!np_options.confined || (table = own_table(heap->id)) == NULL)
+        return;
+    table->fresh += made;
+    if ((table->fresh < table->fresh_due && !large) || neap_gc_get_debug() != 0 ||
+        np_options.audit_visit)
+        return;
+    uint64_t start_ns = np_event_is_wanted() ? np_os_now_ns() : 0;
+    collect(table, heap);
+    np_event_tell(NP_EVENT_CONFINED, start_ns, 0, 0, 0);
 }

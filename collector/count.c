@@ -426,7 +426,7 @@ void np_count_stopped(struct np_tally *ret_tally)
     }
     share_out(workers);
     count_all_large(&countings[0]);
-    np_crew_run(workers, count_together, &workers);
+    np_crew_run(NEAP_GC_PHASE_COUNT, workers, count_together, &workers);
     for (unsigned i = 0; i < workers; i++)
         add_tally(ret_tally, &countings[i].tally);
     used_rows = np_side.row_count;

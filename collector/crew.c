@@ -13,12 +13,14 @@
 #include <stddef.h>
 
 #include "base/atomics.h"
+#include "base/event.h"
 #include "base/fault.h"
 #include "base/compiler.h"
 #include "base/options.h"
 #include "base/os.h"
 
 enum { SPINS = 200 };
+_Static_assert((int)NP_CREW_MOST <= (int)NP_EVENT_HELPERS, "each tells for itself");
 
 static struct {
     unsigned size; /* (L) of collect.c: workers, the caller included; 0: not gathered yet */
@@ -27,7 +29,8 @@ static struct {
     uint32_t round
         __attribute__((aligned(NP_CACHE_LINE))); /* (x) raised for each run, and to end */
     unsigned workers;                            /* of the run at hand */
-    void (*work)(unsigned index, void *arg);     /* NULL: end */
+    enum neap_gc_phase phase;
+    void (*work)(unsigned index, void *arg); /* NULL: end */
     void *arg;
 
     uint32_t busy __attribute__((aligned(NP_CACHE_LINE)));    /* (x) workers not done yet */
@@ -57,16 +60,25 @@ static void done(void)
         np_os_wake_all(&crew.busy);
 }
 
+/* Told before the caller goes on: it lies in the caller's phase. */
+static void take_part(unsigned index)
+{
+    uint64_t start_ns = np_event_is_wanted() ? np_os_now_ns() : 0;
+    crew.work(index, crew.arg);
+    np_event_tell(NP_EVENT_PHASE, start_ns, 0, crew.phase, 0);
+}
+
 static void *worker_main(void *arg)
 {
     unsigned index = (unsigned)(uintptr_t)arg;
     uint32_t seen = 0;
+    np_event_helper = index;
     for (;;) {
         seen = await_change(&crew.round, seen);
         if (crew.work == NULL)
             return NULL;
         if (index < crew.workers)
-            crew.work(index, crew.arg);
+            take_part(index);
         done();
     }
 }
@@ -136,13 +148,15 @@ unsigned np_crew_size(void)
     return size;
 }
 
-void np_crew_run(unsigned workers, void (*work)(unsigned index, void *arg), void *arg)
+void np_crew_run(enum neap_gc_phase phase, unsigned workers,
+                 void (*work)(unsigned index, void *arg), void *arg)
 {
     if (workers <= 1) {
         crew.workers = 1;
         work(0, arg);
         return;
     }
+    crew.phase = phase;
     raise_round(workers, work, arg);
     work(0, arg);
     await_workers();

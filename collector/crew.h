@@ -15,6 +15,8 @@
 #ifndef NP_COLLECTOR_CREW_H
 #define NP_COLLECTOR_CREW_H
 
+#include "neap/gc.h"
+
 enum { NP_CREW_MOST = 8 };
 
 /* Workers that can be had, a power of two of at most option collector_threads: makes the threads
@@ -24,8 +26,10 @@ unsigned np_crew_gather(void);
 unsigned np_crew_size(void);
 
 /* Runs work(index, arg) on workers 0 .. workers - 1, the caller being worker 0, and returns when
- * all have returned. workers is at most np_crew_size(). */
-void np_crew_run(unsigned workers, void (*work)(unsigned index, void *arg), void *arg);
+ * all have returned. workers is at most np_crew_size(). The timeline shows it as part of `phase`.
+ */
+void np_crew_run(enum neap_gc_phase phase, unsigned workers,
+                 void (*work)(unsigned index, void *arg), void *arg);
 
 /* Inside work: waits for all workers of the run. */
 void np_crew_barrier(void);

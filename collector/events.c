@@ -66,7 +66,7 @@ static void run_later(struct np_pending_item *item)
 {
     struct later *later = np_container_of(item, struct later, item);
     struct neap_gc_event end = later->end;
-    struct neap_gc_event start = {.start = true, .generation = end.generation};
+    struct neap_gc_event start = {.start = true, .generation = end.generation, .cause = end.cause};
     neap_free(later);
     np_events_call(&start);
     np_events_call(&end);
@@ -108,10 +108,11 @@ void np_events_print(const struct neap_gc_event *event)
                                        neap_gc_phase_name((enum neap_gc_phase)i),
                                        (double)event->phase_ns[i] / 1e6);
     fprintf(stderr,
-            "neap: collected generation %d: %" PRIu64 " unreachable, %" PRIu64
+            "neap: collected generation %d (%s): %" PRIu64 " unreachable, %" PRIu64
             " uncollectable, %.3f ms, stopped %.3f ms%s\n",
-            event->generation, event->collected, event->uncollectable,
-            (double)event->total_ns / 1e6, (double)event->stopped_ns / 1e6, phases);
+            event->generation, neap_gc_cause_name(event->cause), event->collected,
+            event->uncollectable, (double)event->total_ns / 1e6, (double)event->stopped_ns / 1e6,
+            phases);
 }
 
 void np_events_print_giant(size_t objects, uint64_t stopped_ns)

@@ -3,6 +3,7 @@
  * A clock reading per lap: some 25 ns beside phases of microseconds. */
 #include "collector/phases.h"
 
+#include "base/event.h"
 #include "base/os.h"
 
 static const char *const names[NEAP_GC_PHASES] = {
@@ -26,9 +27,14 @@ void np_phases_begin(struct np_phases *phases)
 
 void np_phases_lap(struct np_phases *phases, enum neap_gc_phase phase)
 {
-    uint64_t now = np_os_now_ns();
-    phases->ns[phase] += now - phases->lap_ns;
-    phases->lap_ns = now;
+    np_phases_lap_until(phases, phase, np_os_now_ns());
+}
+
+void np_phases_lap_until(struct np_phases *phases, enum neap_gc_phase phase, uint64_t end_ns)
+{
+    np_event_tell(NP_EVENT_PHASE, phases->lap_ns, end_ns, phase, 0);
+    phases->ns[phase] += end_ns - phases->lap_ns;
+    phases->lap_ns = end_ns;
 }
 
 void np_phases_skip(struct np_phases *phases)

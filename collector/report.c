@@ -7,10 +7,14 @@
 #include <string.h>
 
 #include "base/event.h"
-#include "base/os.h"
 #include "base/probe.h"
 #include "collector/confined.h"
 #include "collector/histogram.h"
+
+static const char *const cause_names[NEAP_GC_CAUSES] = {[NEAP_GC_CAUSE_ASKED] = "asked",
+                                                        [NEAP_GC_CAUSE_PACED] = "paced",
+                                                        [NEAP_GC_CAUSE_CONCURRENT] = "concurrent",
+                                                        [NEAP_GC_CAUSE_MEMORY] = "memory"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -18,7 +22,13 @@ static struct {
     uint64_t collections, collected, uncollectable, total_ns; /* (L) */
     struct np_histogram stops;                                /* (L) */
     uint64_t phase_ns[NEAP_GC_PHASES];                        /* (L) */
+    uint64_t by_cause[NEAP_GC_CAUSES];                        /* (L) */
 } records[3];
+
+const char *neap_gc_cause_name(enum neap_gc_cause cause)
+{
+    return (unsigned)cause < NEAP_GC_CAUSES ? cause_names[cause] : NULL;
+}
 
 void np_report_lock(void)
 {
@@ -40,15 +50,19 @@ void np_report_init(void)
 void np_report_collection(const struct neap_gc_event *event)
 {
     NP_PROBE(gc__done, event->generation, event->collected);
-    if (np_event_is_wanted())
-        np_event_tell(NP_EVENT_COLLECTION, np_os_now_ns() - event->total_ns, 0,
-                      (uint32_t)event->generation, 0);
     pthread_mutex_lock(&lock);
     records[event->generation].collections++;
+    records[event->generation].by_cause[event->cause]++;
     records[event->generation].collected += event->collected;
     records[event->generation].uncollectable += event->uncollectable;
     records[event->generation].total_ns += event->total_ns;
     pthread_mutex_unlock(&lock);
+}
+
+void np_report_span(const struct neap_gc_event *event, uint64_t start_ns)
+{
+    uint32_t value = (uint32_t)event->generation | (uint32_t)event->cause << 8;
+    np_event_tell(NP_EVENT_COLLECTION, start_ns, 0, value, 0);
 }
 
 void np_report_phases(int generation, const uint64_t *phase_ns)
@@ -88,6 +102,7 @@ void np_report_read(int generation, struct neap_gc_stats *ret_stats)
         .total_ns = records[generation].total_ns,
     };
     memcpy(ret_stats->phase_ns, records[generation].phase_ns, sizeof ret_stats->phase_ns);
+    memcpy(ret_stats->by_cause, records[generation].by_cause, sizeof ret_stats->by_cause);
     pthread_mutex_unlock(&lock);
     if (generation == 0)
         np_confined_read(&ret_stats->confined, &ret_stats->confined_collected);

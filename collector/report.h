@@ -12,6 +12,8 @@
 
 void np_report_init(void);
 void np_report_collection(const struct neap_gc_event *event);
+/* To the timeline: a collection that ends now. */
+void np_report_span(const struct neap_gc_event *event, uint64_t start_ns);
 /* Times of phases that have run, by enum neap_gc_phase. */
 void np_report_phases(int generation, const uint64_t *phase_ns);
 void np_report_stop(int generation, uint64_t stopped_ns);

@@ -513,7 +513,8 @@ static struct yield pass(unsigned workers, uint64_t left, bool down)
     large.end = np_load_relaxed(&large.count); /* relaxed, both: nobody adds meanwhile */
     for (unsigned i = 0; i < workers; i++)
         scanners[i].down = down;
-    np_crew_run(workers, pass_together, NULL);
+    np_crew_run(scanners[0].mode == KNOWN ? NEAP_GC_PHASE_KNOWN : NEAP_GC_PHASE_TRACE, workers,
+                pass_together, NULL);
     large.done = large.end;
     for (unsigned i = 0; i < workers; i++) {
         yield.visited += scanners[i].visited;

@@ -258,7 +258,7 @@ static void in_rounds(void (*work)(unsigned index, void *arg), void (*after_roun
         sweep.end = first + pools <= sweep.count ? first + pools : sweep.count + 1;
         sweep.heap = np_tls.heap;
         np_store_relaxed(&sweep.cursor, (uint32_t)first + sweep.workers); /* relaxed: the run */
-        np_crew_run(sweep.workers, work, arg);
+        np_crew_run(NEAP_GC_PHASE_SWEEP, sweep.workers, work, arg);
         after_round(arg);
         np_stop_point(np_tls.thread);
     }

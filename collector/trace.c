@@ -435,7 +435,7 @@ static void trace_left(size_t count, bool known)
     if (count == 0)
         return;
     np_share_begin(rest.workers);
-    np_crew_run(rest.workers, trace_rest, &rest);
+    np_crew_run(known ? NEAP_GC_PHASE_KNOWN : NEAP_GC_PHASE_TRACE, rest.workers, trace_rest, &rest);
     for (unsigned i = 0; i < rest.workers; i++) {
         tracers[i].shared = false;
         finish(&tracers[i]);
@@ -491,7 +491,7 @@ static uint64_t count_marked(unsigned workers, uint64_t members)
 {
     uint64_t unmarked = 0;
     next_row = 1;
-    np_crew_run(workers, count_unmarked, NULL);
+    np_crew_run(NEAP_GC_PHASE_TRACE, workers, count_unmarked, NULL);
     each_large_member(add_if_unmarked, &unmarked);
     for (unsigned i = 0; i < workers; i++)
         unmarked += unmarked_counts[i];

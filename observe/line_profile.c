@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unwind.h>
 
+#include "alloc/heap.h"
 #include "base/fault.h"
 #include "base/os.h"
 #include "neap/line_profile.h"
@@ -121,6 +122,8 @@ void neap_profile_enter_(struct neap_profiled_ *call, const struct neap_site *si
         return;
     *call = (struct neap_profiled_){site, innermost, check_of(call, site, innermost)};
     innermost = call;
+    if (np_tls.thread != NULL && np_tls.thread->heap != NULL)
+        np_tls.thread->heap->trace_quick = NULL; /* every block comes by np_line_profile_note */
     int64_t memory = memory_now();
     pthread_mutex_lock(&lock);
     struct row *row = row_locked(site, NULL);
@@ -204,6 +207,11 @@ void np_line_profile_note(int64_t bytes)
         innermost = NULL; /* longjmp went over it */
     else
         note(bytes);
+}
+
+bool np_line_profile_is_inside(void)
+{
+    return innermost != NULL;
 }
 
 /* ---- fork ---- */

@@ -9,6 +9,7 @@
 #ifndef NP_OBSERVE_LINE_PROFILE_H
 #define NP_OBSERVE_LINE_PROFILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* 0, or -1 out of address space. Keeps what is there. */
@@ -16,6 +17,10 @@ int np_line_profile_init(void);
 
 /* The calling thread has just made (or freed: negative) a traced block of so many bytes. */
 void np_line_profile_note(int64_t bytes);
+
+/* The calling thread is in a marked function: np_line_profile_note is to be called for each block.
+ */
+bool np_line_profile_is_inside(void);
 
 /* From now on marked functions are measured, or not; nobody is inside a hook. */
 void np_line_profile_switch(int on);

@@ -147,21 +147,31 @@ static void put_heap(struct writer *writer)
             np_options.heap_hard_limit);
 }
 
+static void put_collections(struct writer *writer, const struct neap_gc_stats *stats)
+{
+    family(writer, "neap_gc_collections", "counter", "Collections by generation and cause.");
+    for (int generation = 0; generation < 3; generation++)
+        for (unsigned cause = 0; cause < NEAP_GC_CAUSES; cause++)
+            fprintf(writer->out,
+                    "neap_gc_collections_total{generation=\"%d\",cause=\"%s\"} %" PRIu64 "\n",
+                    generation, neap_gc_cause_name((enum neap_gc_cause)cause),
+                    stats[generation].by_cause[cause]);
+}
+
 static void put_collector(struct writer *writer)
 {
-    static const char *const what[] = {"neap_gc_collections", "neap_gc_collected_objects",
+    static const char *const what[] = {"neap_gc_collected_objects",
                                        "neap_gc_uncollectable_objects"};
-    static const char *const help[] = {"Collections by generation.",
-                                       "Objects found unreachable by generation.",
+    static const char *const help[] = {"Objects found unreachable by generation.",
                                        "Objects found unreachable that could not be freed."};
     struct neap_gc_stats stats[3];
     for (int generation = 0; generation < 3; generation++)
         neap_gc_get_stats(generation, &stats[generation]);
-    for (unsigned i = 0; i < 3; i++) {
+    put_collections(writer, stats);
+    for (unsigned i = 0; i < 2; i++) {
         family(writer, what[i], "counter", help[i]);
         for (int generation = 0; generation < 3; generation++) {
-            uint64_t values[] = {stats[generation].collections, stats[generation].collected,
-                                 stats[generation].uncollectable};
+            uint64_t values[] = {stats[generation].collected, stats[generation].uncollectable};
             fprintf(writer->out, "%s_total{generation=\"%d\"} %" PRIu64 "\n", what[i], generation,
                     values[i]);
         }

@@ -108,6 +108,10 @@ int neap_stats_write_json(FILE *out)
         for (unsigned phase = 0; phase < NEAP_GC_PHASES; phase++)
             fprintf(out, "%s\"%s\":%" PRIu64, phase > 0 ? "," : "",
                     neap_gc_phase_name((enum neap_gc_phase)phase), gc.phase_ns[phase]);
+        fprintf(out, "},\"causes\":{");
+        for (unsigned cause = 0; cause < NEAP_GC_CAUSES; cause++)
+            fprintf(out, "%s\"%s\":%" PRIu64, cause > 0 ? "," : "",
+                    neap_gc_cause_name((enum neap_gc_cause)cause), gc.by_cause[cause]);
         fprintf(out, "}}");
     }
     fprintf(out, "],");

@@ -3,7 +3,8 @@
  * The timeline: spans from every thread as Chrome trace events, for Perfetto, chrome://tracing and
  * the Firefox Profiler.
  *
- * A thread writes its spans into a ring of its slot, without a lock and in a stopped world too; a
+ * A thread writes its spans into a ring of its slot, without a lock and in a stopped world too (the
+ * collector's helpers, which have no slot, into rings of their own behind those); a
  * thread of the timeline's own, which neap does not know and nobody stops, empties the rings into
  * the file ten times a second. A full ring drops spans and counts them; the sum is the file's last
  * event.
@@ -20,6 +21,7 @@
 #include "base/event.h"
 #include "base/fault.h"
 #include "base/os.h"
+#include "neap/gc.h"
 #include "neap/profile.h"
 #include "neap/status.h"
 #include "neap/stops.h"
@@ -28,7 +30,7 @@
 #include "runtime/usage.h"
 #include "threads/thread.h"
 
-enum { RING = 4096, PERIOD_MS = 100 };
+enum { RING = 4096, PERIOD_MS = 100, TRACKS = NEAP_OWNER_LAST + 1 + NP_EVENT_HELPERS };
 
 struct event {
     uint64_t start_ns, end_ns;
@@ -37,16 +39,17 @@ struct event {
     uint32_t kind;
 };
 
-/* One writer, the slot's thread; one reader, under `lock`. */
+/* One writer, the slot's thread or the helper; one reader, under `lock`. */
 struct ring {
     uint64_t written __attribute__((aligned(NP_CACHE_LINE))); /* (o>) */
     uint64_t dropped;                                         /* (o>) */
-    uint64_t read __attribute__((aligned(NP_CACHE_LINE)));    /* (L>) */
+    int os_id;                                             /* (o>) a helper's, of its last event */
+    uint64_t read __attribute__((aligned(NP_CACHE_LINE))); /* (L>) */
     struct event events[RING];
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the file, and reading rings */
-static struct ring *rings[NEAP_OWNER_LAST + 1];          /* (x) each made by its slot's thread */
+static struct ring *rings[TRACKS];                       /* (x) each made by its only writer */
 static struct {
     FILE *out;           /* (L) file's; NULL: off */
     struct np_file file; /* (L) */
@@ -60,12 +63,12 @@ static struct {
 
 /* ---- telling ---- */
 
-static struct ring *make_ring(uint16_t id)
+static struct ring *make_ring(uint32_t track)
 {
     size_t page = np_os_page_bytes();
     struct ring *ring = np_os_reserve((sizeof *ring + page - 1) & ~(page - 1), NP_CACHE_LINE);
     if (ring != NULL) /* [MM-ring-1] release: the reader sees it zero */
-        np_store_release(&rings[id], ring);
+        np_store_release(&rings[track], ring);
     return ring;
 }
 
@@ -73,20 +76,22 @@ static void note(enum np_event_kind kind, uint64_t start_ns, uint64_t end_ns, ui
                  uint32_t serial)
 {
     struct np_thread *thread = np_tls.thread;
-    if (thread == NULL)
+    if (thread == NULL && np_event_helper == 0)
         return;
-    struct ring *ring = np_load_relaxed(&rings[thread->id]); /* relaxed: this thread made it */
-    if (ring == NULL && (ring = make_ring(thread->id)) == NULL)
+    uint32_t track = thread != NULL ? thread->id : NEAP_OWNER_LAST + np_event_helper;
+    struct ring *ring = np_load_relaxed(&rings[track]); /* relaxed: this thread made it */
+    if (ring == NULL && (ring = make_ring(track)) == NULL)
         return;
+    int os_id = thread != NULL ? np_load_relaxed(&thread->os_id) : np_os_thread_id();
+    np_store_relaxed(&ring->os_id, os_id);              /* relaxed, both: hints */
     uint64_t written = np_load_relaxed(&ring->written); /* relaxed: ours */
     /* [MM-ring-2] acquire: the reader is done with the place; pairs with the release in drain */
     if (written - np_load_acquire(&ring->read) == RING) {
         np_store_relaxed(&ring->dropped, np_load_relaxed(&ring->dropped) + 1); /* relaxed: ours */
         return;
     }
-    ring->events[written % RING] =
-        (struct event){start_ns, end_ns != 0 ? end_ns : np_os_now_ns(), value,
-                       serial,   np_load_relaxed(&thread->os_id),       (uint32_t)kind};
+    ring->events[written % RING] = (struct event){
+        start_ns, end_ns != 0 ? end_ns : np_os_now_ns(), value, serial, os_id, (uint32_t)kind};
     np_store_release(&ring->written, written + 1); /* [MM-ring-1] release: the event is whole */
 }
 
@@ -114,6 +119,12 @@ static const char *name_of(const struct event *event)
         return "stopped";
     case NP_EVENT_BLOCKING:
         return "blocking";
+    case NP_EVENT_CONFINED:
+        return "confined collection";
+    case NP_EVENT_FINISH:
+        return "end of a collection";
+    case NP_EVENT_PHASE:
+        return neap_gc_phase_name((enum neap_gc_phase)event->value);
     default:
         return "collection";
     }
@@ -129,9 +140,24 @@ static void put_flow(const struct event *event, bool begins)
             microseconds(event->start_ns), begins ? "" : ",\"bp\":\"e\"");
 }
 
+static void put_args(const struct event *event)
+{
+    if (event->kind == NP_EVENT_WORLD)
+        fprintf(timeline.out, ",\"args\":{\"cause\":\"%s\"}",
+                neap_stop_cause_name((int)event->value));
+    else if (event->kind == NP_EVENT_COLLECTION)
+        fprintf(timeline.out, ",\"args\":{\"generation\":%" PRIu32 ",\"cause\":\"%s\"}",
+                event->value & 0xFF, neap_gc_cause_name((enum neap_gc_cause)(event->value >> 8)));
+    else if (event->kind == NP_EVENT_CONFINED || event->kind == NP_EVENT_FINISH)
+        fprintf(timeline.out, ",\"args\":{\"generation\":%" PRIu32 "}", event->value);
+}
+
 static void put_event(const struct event *event)
 {
-    static const char *const categories[NP_EVENT_KINDS] = {"stop", "stop", "stop", "thread", "gc"};
+    static const char *const categories[NP_EVENT_KINDS] = {
+        [NP_EVENT_TO_SAFEPOINT] = "stop", [NP_EVENT_WORLD] = "stop",    [NP_EVENT_STOPPED] = "stop",
+        [NP_EVENT_BLOCKING] = "thread",   [NP_EVENT_COLLECTION] = "gc", [NP_EVENT_CONFINED] = "gc",
+        [NP_EVENT_FINISH] = "gc",         [NP_EVENT_PHASE] = "phase"};
     if (event->start_ns < timeline.start_ns)
         return;
     begin_event();
@@ -140,11 +166,7 @@ static void put_event(const struct event *event)
             "\"dur\":%.3f",
             name_of(event), categories[event->kind], (int)getpid(), event->os_id,
             microseconds(event->start_ns), microseconds(event->end_ns - event->start_ns));
-    if (event->kind == NP_EVENT_WORLD)
-        fprintf(timeline.out, ",\"args\":{\"cause\":\"%s\"}",
-                neap_stop_cause_name((int)event->value));
-    else if (event->kind == NP_EVENT_COLLECTION)
-        fprintf(timeline.out, ",\"args\":{\"generation\":%" PRIu32 "}", event->value);
+    put_args(event);
     fputc('}', timeline.out);
     if (event->kind == NP_EVENT_TO_SAFEPOINT)
         put_flow(event, true);
@@ -164,8 +186,8 @@ static void drain(struct ring *ring, bool keep)
 static uint64_t drain_all(bool keep)
 {
     uint64_t dropped = 0;
-    for (uint32_t id = 1; id <= NEAP_OWNER_LAST; id++) {
-        struct ring *ring = np_load_acquire(&rings[id]); /* [MM-ring-1] */
+    for (uint32_t track = 1; track < TRACKS; track++) {
+        struct ring *ring = np_load_acquire(&rings[track]); /* [MM-ring-1] */
         if (ring == NULL)
             continue;
         drain(ring, keep);
@@ -191,6 +213,27 @@ static void *write_all_the_time(void *unused)
     return NULL;
 }
 
+static void put_name(int os_id, const char *name)
+{
+    begin_event();
+    fprintf(timeline.out,
+            "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":"
+            "\"%s\"}}",
+            (int)getpid(), os_id, name);
+}
+
+static void put_helper_names(void)
+{
+    for (uint32_t track = NEAP_OWNER_LAST + 1; track < TRACKS; track++) {
+        const struct ring *ring = np_load_acquire(&rings[track]); /* [MM-ring-1] */
+        char name[NP_THREAD_NAME_BYTES];
+        if (ring == NULL)
+            continue;
+        snprintf(name, sizeof name, "neap crew %" PRIu32, track - NEAP_OWNER_LAST);
+        put_name(np_load_relaxed(&ring->os_id), name); /* relaxed: a hint */
+    }
+}
+
 static void put_names(void)
 {
     begin_event();
@@ -208,12 +251,9 @@ static void put_names(void)
         for (char *c = name; *c != '\0'; c++)
             if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7F || *c == '"' || *c == '\\')
                 *c = '?';
-        begin_event();
-        fprintf(timeline.out,
-                "{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":"
-                "\"%s\"}}",
-                (int)getpid(), os_id, name);
+        put_name(os_id, name);
     }
+    put_helper_names();
 }
 
 /* ---- the public face ---- */

@@ -15,14 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "alloc/trace.h"
 #include "neap/site.h"
 
-enum {
-    NP_TRACES_MOST = 1 << 18, /* beyond, blocks are counted under the last one */
-    NP_FRAMES_MOST = 64,
-    NP_LABELS_MOST = 1024,
-    NP_LABEL_BYTES = 32
-};
+enum { NP_FRAMES_MOST = 64, NP_LABELS_MOST = 1024, NP_LABEL_BYTES = 32 };
 
 struct np_trace {
     const struct neap_site *site; /* or an address of code: np_site_code */

@@ -2,7 +2,7 @@
  *
  * Current and peak: each shard gathers what it added and the highest that sum has been, and gives
  * both to the process's total once they are large enough. So the peak is exact with one thread and
- * off by at most CHUNK for each further one. */
+ * off by at most NP_TRACE_CHUNK for each further one. */
 #include "observe/tracer.h"
 
 #include <math.h>
@@ -25,31 +25,17 @@
 #include "threads/handshake.h"
 #include "threads/stop.h"
 
-enum {
-    CACHE_LOG2 = 10,
-    CACHE = 1 << CACHE_LOG2,
-    CHUNK = 65536,
-    EPOCH_SHIFT = 18,
-    EPOCHS = 1 << 14
-};
-_Static_assert(NP_TRACES_MOST == 1 << EPOCH_SHIFT, "an index and an epoch share a word");
-
-/* The trace found last for a place and type, where every allocation is traced by its place alone;
- * index 0: none. Else only the index is used, and what it stands for is compared. */
-struct quick {
-    const struct neap_site *site;
-    uint32_t type_index, index;
-};
+enum { PLACES = 1 << NP_TRACE_PLACES_LOG2, EPOCHS = 1 << (32 - NP_TRACES_LOG2) };
 
 /* (o>) all: the shard's thread, or under `foreign` for shard 0 */
 struct shard {
-    int64_t delta, delta_most; /* bytes since they were last given to the total */
     uint64_t random;
     uint32_t label; /* of the thread in the slot now */
     int os_id;
     int64_t left; /* shard 0: the countdown of threads without a heap */
-    struct quick cache[CACHE];
-    struct np_trace_counts counts[NP_TRACES_MOST];
+    /* Where not every allocation is traced by its place alone, a place's word is an index found
+     * last by hash, and what it stands for is compared. */
+    struct np_trace_quick quick;
 };
 
 static struct {
@@ -61,9 +47,8 @@ static struct {
     uint64_t period;         /* (s) */
     uint32_t epoch;          /* (s) */
     uint64_t started_ns;     /* (L) */
-    uint32_t *side;          /* (c) once reserved: one word per 16 bytes of the region */
-    size_t side_bytes;
-    int64_t total, peak;                       /* (x) relaxed: figures */
+    size_t side_bytes;       /* (c) once reserved */
+    int64_t total, peak;     /* (x) relaxed: figures */
     struct shard *shards[NEAP_OWNER_LAST + 1]; /* (x) each by its slot's thread; 0 under foreign */
 } tracer = {.lock = PTHREAD_MUTEX_INITIALIZER, .foreign = PTHREAD_MUTEX_INITIALIZER};
 
@@ -75,12 +60,7 @@ static size_t shard_bytes(void)
     return (sizeof(struct shard) + page - 1) & ~(page - 1);
 }
 
-static void add(uint64_t *counter, uint64_t n)
-{
-    np_store_relaxed(counter, np_load_relaxed(counter) + n); /* relaxed: one writer, figures */
-}
-
-static void give_delta(struct shard *shard)
+static void give_delta(struct np_trace_quick *shard)
 {
     /* relaxed, all: figures; each is added once */
     int64_t delta = np_load_relaxed(&shard->delta);
@@ -94,13 +74,13 @@ static void give_delta(struct shard *shard)
     np_store_relaxed(&shard->delta_most, (int64_t)0);
 }
 
-static void note_bytes(struct shard *shard, int64_t bytes)
+static void note_bytes(struct np_trace_quick *shard, int64_t bytes)
 {
     int64_t delta = np_load_relaxed(&shard->delta) + bytes;
     np_store_relaxed(&shard->delta, delta); /* relaxed, all: figures */
     if (delta > np_load_relaxed(&shard->delta_most))
         np_store_relaxed(&shard->delta_most, delta);
-    if (delta > CHUNK || delta < -CHUNK)
+    if (delta > NP_TRACE_CHUNK || delta < -NP_TRACE_CHUNK)
         give_delta(shard);
 }
 
@@ -128,7 +108,7 @@ static struct shard *own_shard(void)
         np_thread_name(thread, name);
         shard->os_id = os_id;
         shard->label = np_label_find(name);
-        memset(shard->cache, 0, sizeof shard->cache);
+        memset(shard->quick.places, 0, sizeof shard->quick.places);
     }
     return shard;
 }
@@ -157,8 +137,7 @@ static uint32_t *entry_of(const void *block)
 {
     if (!np_region_has(block))
         return &np_large_of(block)->trace;
-    size_t index = ((uintptr_t)block - np_region.base) / NP_CLASS_STEP;
-    return &tracer.side[index];
+    return np_trace_entry(block);
 }
 
 static uint64_t bytes_of(const void *block)
@@ -176,7 +155,7 @@ static uint64_t bytes_of(const void *block)
 /* The index in a word of this tracing; 0 for another's. */
 static uint32_t index_in(uint32_t word)
 {
-    return word >> EPOCH_SHIFT == tracer.epoch ? word & (NP_TRACES_MOST - 1) : 0;
+    return word >> NP_TRACES_LOG2 == tracer.epoch ? word & (NP_TRACES_MOST - 1) : 0;
 }
 
 struct unwinding {
@@ -239,7 +218,7 @@ static uint32_t trace_of_allocation(struct shard *shard, uint64_t asked, uint64_
             hash = mix(hash, (uintptr_t)frames[i]);
     }
     key.hash = hash;
-    uint32_t *cached = &shard->cache[hash % CACHE].index;
+    uint32_t *cached = &shard->quick.places[hash % PLACES].word;
     if (np_likely(*cached != 0 && np_trace_is_like(*cached, &key)))
         return *cached;
     return *cached = np_trace_find(&key);
@@ -255,12 +234,12 @@ static bool record(struct shard *shard, void *block, size_t asked, uint32_t type
 {
     uint64_t bytes = bytes_of(block);
     uint32_t index = trace_of_allocation(shard, asked, bytes, type_index, site);
-    struct np_trace_counts *counts = &shard->counts[index];
-    add(&counts->made_objects, 1);
-    add(&counts->made_bytes, bytes);
-    note_bytes(shard, (int64_t)scaled(np_trace_at(index), bytes));
+    struct np_trace_counts *counts = &shard->quick.counts[index];
+    np_trace_add(&counts->made_objects, 1);
+    np_trace_add(&counts->made_bytes, (int64_t)bytes);
+    note_bytes(&shard->quick, (int64_t)scaled(np_trace_at(index), bytes));
     /* relaxed: who frees the block has got it in order */
-    np_store_relaxed(entry_of(block), tracer.epoch << EPOCH_SHIFT | index);
+    np_store_relaxed(entry_of(block), tracer.epoch << NP_TRACES_LOG2 | index);
     np_line_profile_note((int64_t)bytes);
     return true;
 }
@@ -275,24 +254,19 @@ static struct shard *quick_shard(void)
                : own_shard();
 }
 
-static struct quick *quick_of(struct shard *shard, const struct neap_site *site,
-                              uint32_t type_index)
-{
-    uint32_t key = (uint32_t)((uintptr_t)site >> 3) + type_index;
-    return &shard->cache[key * 2654435769u >> (32 - CACHE_LOG2)];
-}
-
-static np_noinline uint32_t quick_find(struct quick *quick, struct shard *shard,
+static np_noinline uint32_t quick_find(struct np_trace_place *place, struct shard *shard,
                                        const struct neap_site *site, uint32_t type_index)
 {
     struct np_trace key = {.site = site, .type_index = type_index, .label = shard->label};
     key.weight = 1;
     key.hash = mix((uintptr_t)site, (uint64_t)type_index << 32 | shard->label);
-    *quick = (struct quick){site, type_index, np_trace_find(&key)};
-    return quick->index;
+    uint32_t word = tracer.epoch << NP_TRACES_LOG2 | np_trace_find(&key);
+    *place = (struct np_trace_place){site, type_index, word};
+    return word;
 }
 
-/* record for what needs neither a size nor callers: one comparison tells the trace. */
+/* record for what needs neither a size nor callers: one comparison tells the trace. From now on
+ * alloc/trace.h does that by itself, but inside a marked function. */
 static bool record_quick(struct np_heap *heap, void *block, uint32_t type_index,
                          const struct neap_site *site)
 {
@@ -301,19 +275,21 @@ static bool record_quick(struct np_heap *heap, void *block, uint32_t type_index,
         np_trace_set_far(heap, type_index != 0);
         return false;
     }
-    np_trace_set(heap, -1);
-    struct quick *quick = quick_of(shard, site, type_index);
-    uint32_t index = quick->index;
-    if (np_unlikely(index == 0 || quick->site != site || quick->type_index != type_index))
-        index = quick_find(quick, shard, site, type_index);
+    if (type_index != 0 || heap->trace_left < NP_TRACE_NEW / 2) /* else the next object lifts it */
+        np_trace_set(heap, -1);
+    struct np_trace_place *place = np_trace_place_of(&shard->quick, site, type_index);
+    uint32_t word = place->word;
+    if (np_unlikely(word == 0 || place->site != site || place->type_index != type_index))
+        word = quick_find(place, shard, site, type_index);
     uint64_t bytes = bytes_of(block);
-    struct np_trace_counts *counts = &shard->counts[index];
-    add(&counts->made_objects, 1);
-    add(&counts->made_bytes, bytes);
-    note_bytes(shard, (int64_t)bytes);
-    /* relaxed: as in record */
-    np_store_relaxed(entry_of(block), tracer.epoch << EPOCH_SHIFT | index);
+    struct np_trace_counts *counts = &shard->quick.counts[word & (NP_TRACES_MOST - 1)];
+    np_trace_add(&counts->made_objects, 1);
+    np_trace_add(&counts->made_bytes, (int64_t)bytes);
+    note_bytes(&shard->quick, (int64_t)bytes);
+    np_store_relaxed(entry_of(block), word); /* relaxed: as in record */
     np_line_profile_note((int64_t)bytes);
+    shard->quick.epoch = tracer.epoch << NP_TRACES_LOG2;
+    heap->trace_quick = np_line_profile_is_inside() ? NULL : &shard->quick;
     return true;
 }
 
@@ -362,9 +338,10 @@ static bool forget(struct shard *shard, const void *block, uint32_t *entry)
         return false;
     uint64_t bytes = bytes_of(block);
     np_store_relaxed(entry, 0u);
-    add(&shard->counts[index].freed_objects, 1);
-    add(&shard->counts[index].freed_bytes, bytes);
-    note_bytes(shard, tracer.quick ? -(int64_t)bytes : -(int64_t)scaled(np_trace_at(index), bytes));
+    np_trace_add(&shard->quick.counts[index].freed_objects, 1);
+    np_trace_add(&shard->quick.counts[index].freed_bytes, (int64_t)bytes);
+    int64_t counted = tracer.quick ? (int64_t)bytes : (int64_t)scaled(np_trace_at(index), bytes);
+    note_bytes(&shard->quick, -counted);
     np_line_profile_note(-(int64_t)bytes);
     return true;
 }
@@ -418,6 +395,7 @@ uint64_t np_tracer_started_ns(void)
 
 static void begin_countdown(struct np_heap *heap, void *arg)
 {
+    heap->trace_quick = NULL;
     np_trace_set(heap, *(const int64_t *)arg);
 }
 
@@ -451,8 +429,8 @@ static void clear_figures(void)
         np_os_give_back(shard, shard_bytes());
         shard->random = random;
     }
-    if (tracer.side != NULL)
-        np_os_give_back(tracer.side, tracer.side_bytes);
+    if (np_trace_side != NULL)
+        np_os_give_back(np_trace_side, tracer.side_bytes);
     np_trace_table_clear();
     np_line_profile_clear();
     np_store_relaxed(&tracer.total, (int64_t)0); /* relaxed, both: figures */
@@ -461,13 +439,13 @@ static void clear_figures(void)
 
 static int reserve(void)
 {
-    if (tracer.side == NULL) {
+    if (np_trace_side == NULL) {
         size_t page = np_os_page_bytes();
-        size_t bytes = np_region.bytes / NP_CLASS_STEP * sizeof *tracer.side;
+        size_t bytes = np_region.bytes / NP_CLASS_STEP * sizeof *np_trace_side;
         tracer.side_bytes = (bytes + page - 1) & ~(page - 1);
-        tracer.side = np_os_reserve(tracer.side_bytes, 1);
+        np_trace_side = np_os_reserve(tracer.side_bytes, 1);
     }
-    return tracer.side != NULL && np_trace_table_init() == 0 && np_line_profile_init() == 0
+    return np_trace_side != NULL && np_trace_table_init() == 0 && np_line_profile_init() == 0
                ? NEAP_OK
                : NEAP_ENOMEM;
 }
@@ -531,15 +509,15 @@ void np_tracer_counts(uint32_t index, struct np_trace_counts *ret_counts)
         if (shard == NULL)
             continue;
         /* relaxed, all: figures of running threads. Frees first: none without its allocation */
-        sum.freed_objects += np_load_relaxed(&shard->counts[index].freed_objects);
-        sum.freed_bytes += np_load_relaxed(&shard->counts[index].freed_bytes);
+        sum.freed_objects += np_load_relaxed(&shard->quick.counts[index].freed_objects);
+        sum.freed_bytes += np_load_relaxed(&shard->quick.counts[index].freed_bytes);
     }
     for (uint32_t id = 0; id <= high; id++) {
         const struct shard *shard = np_load_acquire(&tracer.shards[id]); /* [MM-shard-1] */
         if (shard == NULL)
             continue;
-        sum.made_objects += np_load_relaxed(&shard->counts[index].made_objects);
-        sum.made_bytes += np_load_relaxed(&shard->counts[index].made_bytes);
+        sum.made_objects += np_load_relaxed(&shard->quick.counts[index].made_objects);
+        sum.made_bytes += np_load_relaxed(&shard->quick.counts[index].made_bytes);
     }
     if (sum.freed_objects > sum.made_objects)
         sum.freed_objects = sum.made_objects;
@@ -558,8 +536,8 @@ void neap_trace_memory(size_t *ret_current, size_t *ret_peak)
         const struct shard *shard = np_load_acquire(&tracer.shards[id]); /* [MM-shard-1] */
         if (shard == NULL)
             continue;
-        int64_t delta = np_load_relaxed(&shard->delta);
-        int64_t over = np_load_relaxed(&shard->delta_most) - delta;
+        int64_t delta = np_load_relaxed(&shard->quick.delta);
+        int64_t over = np_load_relaxed(&shard->quick.delta_most) - delta;
         current += delta;
         above = over > above ? over : above;
     }
@@ -578,7 +556,7 @@ static void give_of(struct np_thread *thread, void *arg)
     (void)arg;
     struct shard *shard = np_load_acquire(&tracer.shards[thread->id]); /* [MM-shard-1] */
     if (shard != NULL)
-        give_delta(shard);
+        give_delta(&shard->quick);
 }
 
 void neap_trace_reset_peak(void)
@@ -587,7 +565,7 @@ void neap_trace_reset_peak(void)
     np_handshake(give_of, NULL);
     pthread_mutex_lock(&tracer.foreign);
     if (tracer.shards[0] != NULL)
-        give_delta(tracer.shards[0]);
+        give_delta(&tracer.shards[0]->quick);
     np_store_relaxed(&tracer.peak, np_load_relaxed(&tracer.total)); /* relaxed: figures */
     pthread_mutex_unlock(&tracer.foreign);
 }

@@ -19,10 +19,7 @@
 
 extern const struct np_trace_hooks np_tracer_hooks;
 
-/* Sums over all threads, not scaled by the trace's weight. */
-struct np_trace_counts {
-    uint64_t made_objects, made_bytes, freed_objects, freed_bytes;
-};
+/* Sums over all threads. */
 void np_tracer_counts(uint32_t index, struct np_trace_counts *ret_counts);
 
 /* Nobody starts or stops tracing meanwhile. Parked while waiting. False: tracing is off, and the

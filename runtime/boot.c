@@ -75,6 +75,7 @@ static bool attached(struct np_thread *thread)
         if (thread->local == NULL)
             return false;
     }
+    thread->heap->trace_quick = NULL; /* the slot's last thread's */
     np_tls.heap = thread->heap;
     np_tls.local = thread->local;
     np_tls.cells = thread->local->cells;
@@ -226,7 +227,7 @@ static const struct np_alloc_hooks alloc_hooks = {
 /* Out of memory: an old collection without user code, and what waits for a grace period. */
 static void reclaim(void)
 {
-    np_collector_reclaim();
+    np_collector_reclaim(NEAP_GC_CAUSE_MEMORY);
     np_large_reclaim();
 }
 

@@ -67,11 +67,18 @@ static void free_small(struct neap_header *header)
     np_heap_give(np_tls.heap, header);
 }
 
+static inline void tell_tracer(struct neap_header *header)
+{
+    if ((header->flags & NP_FLAG_LARGE) ||
+        !np_trace_quick_freed(np_tls.heap, header, np_pool_of(header)->block_bytes))
+        np_trace_hooks.freed(header);
+}
+
 /* Large, traced or both. */
 static np_noinline void free_marked(struct neap_header *header)
 {
     if (header->flags & NP_FLAG_TRACED)
-        np_trace_hooks.freed(header);
+        tell_tracer(header);
     if (!(header->flags & NP_FLAG_LARGE)) {
         free_small(header);
         return;
@@ -225,6 +232,26 @@ static inline bool can_fall(const struct neap_header *header, const struct np_pl
            !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
 }
 
+/* It could, if it were not traced: the tracer is told, and what remains is as if it never was. */
+static np_noinline bool untrace(struct neap_header *header)
+{
+    const struct np_plan *plan = np_plan_at(header->type);
+    if (!(header->flags & NP_FLAG_TRACED) || (header->flags & (NP_FLAG_ARRAY | NP_FLAG_LARGE)) ||
+        !plan->simple || plan->may_need_user || plan->disposes ||
+        (np_load_relaxed(&header->shared) & NP_HAS_WEAK))
+        return false;
+    tell_tracer(header);
+    np_store_relaxed(&header->flags, (uint8_t)(header->flags & ~NP_FLAG_TRACED));
+    return true;
+}
+
+/* For an object that dies now. */
+static inline bool falls(struct neap_header *header)
+{
+    return can_fall(header, np_plan_at(header->type)) ||
+           (np_unlikely(header->flags & NP_FLAG_TRACED) && untrace(header));
+}
+
 /* np_release for a dying parent's child. True: it was the last reference, and the child falls. */
 static bool drop_child(struct neap_header *header)
 {
@@ -245,7 +272,7 @@ static bool drop_child(struct neap_header *header)
         np_object_free_bare(header);
         return false;
     }
-    if (can_fall(header, np_plan_at(header->type)))
+    if (falls(header))
         return true;
     np_death(header); /* into its list */
     return false;
@@ -352,7 +379,7 @@ static inline struct neap_header *next_to_fall(struct falling *falling)
     if (falling->count > 0)
         return falling->siblings[--falling->count];
     struct neap_header *next = falling->local->dying[NP_DYING_PLAIN];
-    if (next == NULL || !can_fall(next, np_plan_at(next->type)))
+    if (next == NULL || !falls(next))
         return NULL;
     return pop(&falling->local->dying[NP_DYING_PLAIN]);
 }
@@ -437,7 +464,7 @@ static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
         struct neap_header *header = next_of(local, plain_only, *budget == 0);
         if (header == NULL)
             break;
-        if (*budget > 0 && can_fall(header, np_plan_at(header->type))) {
+        if (*budget > 0 && falls(header)) {
             fall(local, header, budget);
             continue;
         }
@@ -516,15 +543,10 @@ static void destroy_here(struct np_local *local, struct neap_header *header)
         drain(local, &budget, false);
 }
 
-void np_death(struct neap_header *header)
+/* What does not fall, or not now. */
+static np_noinline void death_otherwise(struct neap_header *header)
 {
-    np_perturb(death);
     struct np_local *local = np_tls.local;
-    if (np_likely(np_tls.dying == 0 && can_fall(header, np_plan_at(header->type)) &&
-                  np_death_is_empty(local))) {
-        fall_here(local, header);
-        return;
-    }
     const struct neap_type *type = np_type_at(header->type);
     uint32_t shared =
         np_load_relaxed(&header->shared); /* relaxed: nobody else changes it any more */
@@ -542,6 +564,41 @@ void np_death(struct neap_header *header)
         if (np_tls.dying == 0)
             np_death_drain(local, np_options.release_budget);
     }
+}
+
+/* One that would be NP_FLAG_BARE if it were not traced goes as such. */
+static np_noinline void death_traced(struct neap_header *header)
+{
+    bool bare = (np_type_at(header->type)->birth & (uint64_t)NP_FLAG_BARE << 56) != 0 &&
+                !(header->flags & NP_FLAG_LARGE) && np_load_relaxed(&header->shared) == 0;
+    if (bare) {
+        tell_tracer(header);
+        np_object_free_bare(header);
+    } else if (untrace(header)) {
+        np_death(header);
+    } else {
+        death_otherwise(header);
+    }
+}
+
+static np_noinline void death_unusual(struct neap_header *header)
+{
+    if (header->flags & NP_FLAG_TRACED)
+        death_traced(header);
+    else
+        death_otherwise(header);
+}
+
+void np_death(struct neap_header *header)
+{
+    np_perturb(death);
+    struct np_local *local = np_tls.local;
+    if (np_likely(np_tls.dying == 0 && can_fall(header, np_plan_at(header->type)) &&
+                  np_death_is_empty(local))) {
+        fall_here(local, header);
+        return;
+    }
+    death_unusual(header);
 }
 
 void np_death_quiet(struct neap_header *header)

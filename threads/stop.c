@@ -170,15 +170,16 @@ void np_world_start(void)
     np_check(np_world_is_stopped(), "this thread has not stopped the world");
     struct np_thread *self = running_self();
     np_assert(self == NULL || self->claims == 0);
+    uint64_t end_ns = np_os_now_ns();
     struct np_stop_times times = {
         .to_safepoint_ns = world.stopped_ns - world.asked_ns,
-        .stopped_ns = np_os_now_ns() - world.stopped_ns,
+        .stopped_ns = end_ns - world.stopped_ns,
+        .end_ns = end_ns,
     };
     np_stop_stats_note(world.cause, &times);
     NP_PROBE(world__start, (unsigned)world.cause, times.stopped_ns);
     np_event_tell(NP_EVENT_TO_SAFEPOINT, world.asked_ns, world.stopped_ns, 0, world.serial);
-    np_event_tell(NP_EVENT_WORLD, world.stopped_ns, world.stopped_ns + times.stopped_ns,
-                  world.cause, world.serial);
+    np_event_tell(NP_EVENT_WORLD, world.stopped_ns, end_ns, world.cause, world.serial);
     np_store_relaxed(&world.owner, NULL); /* relaxed: only compared, by its writer */
     uint32_t high = np_registry_open();
     uint32_t seen = 0;
@@ -202,6 +203,11 @@ bool np_world_is_stopped(void)
 {
     /* relaxed: equal only for the thread that wrote it */
     return np_load_relaxed(&world.owner) == &np_tls;
+}
+
+uint64_t np_world_stopped_since(void)
+{
+    return world.stopped_ns;
 }
 
 struct np_stop_times np_world_last_stop(void)

@@ -21,7 +21,8 @@ enum np_stop_cause { NP_STOP_COLLECT, NP_STOP_FORK, NP_STOP_WALK, NP_STOP_CAUSES
  * region, may stop too. */
 void np_world_stop(enum np_stop_cause cause);
 void np_world_start(void);
-bool np_world_is_stopped(void); /* by the caller */
+bool np_world_is_stopped(void);        /* by the caller */
+uint64_t np_world_stopped_since(void); /* for who has stopped it */
 
 /* Times of the last stop that the calling, attached thread has finished. */
 struct np_stop_times np_world_last_stop(void);

@@ -224,7 +224,7 @@ static int attach_slot(struct np_thread *slot, const char *name)
     slot->blocking_depth = 0;
     slot->claims = 0;
     slot->exit_rounds = 0;
-    slot->last_stop = (struct np_stop_times){0, 0};
+    slot->last_stop = (struct np_stop_times){0};
     set_name(slot, name);
     np_store_relaxed(&slot->os_id, np_os_thread_id()); /* relaxed: hints, both */
     np_store_relaxed(&slot->site, NULL);

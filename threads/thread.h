@@ -34,9 +34,9 @@
 #include "base/compiler.h"
 #include "base/tls.h"
 
-/* Nanoseconds of a stop: request to all stopped, and all stopped to start. */
+/* Nanoseconds of a stop: request to all stopped, all stopped to start, and when the start was. */
 struct np_stop_times {
-    uint64_t to_safepoint_ns, stopped_ns;
+    uint64_t to_safepoint_ns, stopped_ns, end_ns;
 };
 
 enum np_thread_state { NP_DETACHED, NP_RUNNING, NP_BLOCKING, NP_PARKED };

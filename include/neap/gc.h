@@ -81,6 +81,19 @@ enum neap_gc_phase {
  * refs: none | user code: no | point: none | threads: any | fails: NULL */
 NEAP_PUBLIC const char *neap_gc_phase_name(enum neap_gc_phase phase);
 
+/* Why there was a collection. */
+enum neap_gc_cause {
+    NEAP_GC_CAUSE_ASKED,      /* neap_collect, neap_shutdown */
+    NEAP_GC_CAUSE_PACED,      /* a threshold was passed; the thread that passed it collected */
+    NEAP_GC_CAUSE_CONCURRENT, /* the same, by the collector's own thread while the program ran */
+    NEAP_GC_CAUSE_MEMORY,     /* there was no memory for an allocation */
+    NEAP_GC_CAUSES            /* how many there are */
+};
+
+/* "asked" for NEAP_GC_CAUSE_ASKED, and so on; NULL for no cause.
+ * refs: none | user code: no | point: none | threads: any | fails: NULL */
+NEAP_PUBLIC const char *neap_gc_cause_name(enum neap_gc_cause cause);
+
 struct neap_gc_stats {
     uint64_t collections;   /* of this generation */
     uint64_t collected;     /* objects found unreachable */
@@ -93,7 +106,8 @@ struct neap_gc_stats {
                                                   user code are beside total_ns */
     uint64_t confined; /* generation 0: collections by one thread of its own objects, nobody
                         * stopped, that freed something; not among `collections` */
-    uint64_t confined_collected; /* objects they freed */
+    uint64_t confined_collected;       /* objects they freed */
+    uint64_t by_cause[NEAP_GC_CAUSES]; /* of `collections`, by enum neap_gc_cause */
 };
 
 /* The macro neap_gc_get_stats(generation, &stats) passes the size, so that the struct may grow.
@@ -168,6 +182,7 @@ struct neap_gc_event {
     uint64_t stopped_ns, total_ns;     /* world stopped; from request to end */
     uint64_t phase_ns[NEAP_GC_PHASES]; /* of that, in each phase; of an automatic collection
                                                   up to SWEEP: the rest is pending user code */
+    enum neap_gc_cause cause;          /* at the start too */
 };
 
 typedef void neap_gc_callback_fn(const struct neap_gc_event *event, void *arg);

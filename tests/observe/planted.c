@@ -36,6 +36,12 @@ struct node {
 };
 NEAP_DEFINE_TYPE(node, (next, other));
 
+struct wide {
+    struct wide *next;
+    char rest[472];
+};
+NEAP_DEFINE_TYPE(wide, (next));
+
 static void fail(const char *what)
 {
     fprintf(stderr, "planted: %s failed\n", what);
@@ -185,9 +191,24 @@ static void *work_and_wait(void *arg)
     return NULL;
 }
 
+/* 16 MiB and more: from there on the collector's helpers take part. */
+static struct wide *make_much(void)
+{
+    struct wide *head = NULL;
+    for (int i = 0; i < 40000; i++) {
+        struct wide *wide = neap_new(wide);
+        if (wide == NULL)
+            fail("neap_new");
+        neap_give(&wide->next, head);
+        head = wide;
+    }
+    return head;
+}
+
 static void write_timeline(const char *file)
 {
     pthread_t threads[3], polling; /* that one runs whenever it is asked to stop */
+    struct wide *much = make_much();
     check(neap_timeline_start(file), "neap_timeline_start");
     if (neap_timeline_start(file) != NEAP_ESTATE)
         fail("a second timeline was not refused");
@@ -198,6 +219,7 @@ static void write_timeline(const char *file)
         NEAP_BLOCKED(sched_yield());
     for (int i = 0; i < 20; i++)
         neap_collect(i % 3);
+    neap_release(much);
     for (int i = 0; i < 3; i++)
         neap_thread_join(threads[i], NULL);
     __atomic_store_n(&watch.end, true, __ATOMIC_RELAXED); /* relaxed: a flag */
@@ -205,6 +227,116 @@ static void write_timeline(const char *file)
     check(neap_timeline_stop(), "neap_timeline_stop");
     if (neap_timeline_stop() != NEAP_ESTATE)
         fail("a timeline that has ended ended again");
+}
+
+/* No thread collects it alone, and a collection leaves its end to where user code may run. */
+static uint64_t finalized;
+static void finalize_loop(void *self)
+{
+    (void)self;
+    finalized++;
+}
+struct loop {
+    struct loop *self;
+};
+NEAP_DEFINE_TYPE(loop, (self), .finalize = finalize_loop);
+
+static uint64_t collections(int generation, enum neap_gc_cause cause)
+{
+    struct neap_gc_stats stats;
+    neap_gc_get_stats(generation, &stats);
+    return stats.by_cause[cause];
+}
+
+static uint64_t confined(void)
+{
+    struct neap_gc_stats stats;
+    neap_gc_get_stats(0, &stats);
+    return stats.confined;
+}
+
+static bool concurrent_ended(void)
+{
+    return collections(2, NEAP_GC_CAUSE_CONCURRENT) > 0;
+}
+
+static bool loops_ended(void)
+{
+    return finalized > 0 && collections(0, NEAP_GC_CAUSE_PACED) > 0;
+}
+
+static bool confined_ended(void)
+{
+    return confined() > 0;
+}
+
+static void make_loop(void)
+{
+    struct loop *loop = neap_new(loop);
+    neap_set(&loop->self, loop);
+    neap_release(loop);
+}
+
+static void make_cycle(void)
+{
+    struct node *node = neap_new(node);
+    neap_set(&node->next, node);
+    neap_release(node);
+}
+
+/* Garbage of today among what lasts: the collector's thread has time for it in between. */
+static struct node *lasting;
+static void make_lasting(void)
+{
+    for (int i = 0; i < 2000; i++) {
+        lasting = planted_site(lasting);
+        neap_safepoint();
+    }
+    struct timespec moment = {0, 1000000};
+    NEAP_BLOCKED(nanosleep(&moment, NULL));
+}
+
+static void until(bool (*ended)(void), void (*make)(void), const char *what)
+{
+    uint64_t start = now_ns();
+    while (!ended()) {
+        make();
+        neap_safepoint();
+        if (now_ns() - start > 60000000000u)
+            fail(what);
+    }
+}
+
+static void write_metrics_to(const char *file)
+{
+    char other[4096];
+    snprintf(other, sizeof other, "%s.open", file);
+    FILE *prometheus = fopen(file, "w"), *open_metrics = fopen(other, "w");
+    if (prometheus == NULL || open_metrics == NULL)
+        fail("fopen");
+    check(neap_metrics_write_prometheus(prometheus), "neap_metrics_write_prometheus");
+    check(neap_metrics_write(open_metrics), "neap_metrics_write");
+    fclose(prometheus);
+    fclose(open_metrics);
+}
+
+/* Collections for every cause there is, with a timeline of them in FILE.timeline. */
+static void write_causes(const char *file)
+{
+    char timeline[4096];
+    snprintf(timeline, sizeof timeline, "%s.timeline", file);
+    check(neap_gc_set_threshold(10000, 1, 1), "neap_gc_set_threshold");
+    check(neap_timeline_start(timeline), "neap_timeline_start");
+    neap_collect(1);
+    until(confined_ended, make_cycle, "a confined collection");
+    until(loops_ended, make_loop, "a collection of finalizable garbage");
+    until(concurrent_ended, make_lasting, "a concurrent collection");
+    if (neap_new_array(leaf, (size_t)1 << 44) != NULL)
+        fail("no end of memory");
+    neap_release(lasting);
+    neap_collect(2); /* ends what the collector's thread may have begun */
+    check(neap_timeline_stop(), "neap_timeline_stop");
+    write_metrics_to(file);
 }
 
 /* Does not poll for a tenth of a second, while it is asked to. */
@@ -299,21 +431,13 @@ static void make_merges(void)
 
 static void write_metrics(const char *file)
 {
-    char other[4096];
     struct node *head = NULL;
     planted_caller(&head, 1000);
     make_merges();
     if (neap_alloc(SIZE_MAX / 4) != NULL || neap_calloc(SIZE_MAX / 8, 1) != NULL)
         fail("no end of memory");
     neap_collect(2);
-    snprintf(other, sizeof other, "%s.open", file);
-    FILE *prometheus = fopen(file, "w"), *open_metrics = fopen(other, "w");
-    if (prometheus == NULL || open_metrics == NULL)
-        fail("fopen");
-    check(neap_metrics_write_prometheus(prometheus), "neap_metrics_write_prometheus");
-    check(neap_metrics_write(open_metrics), "neap_metrics_write");
-    fclose(prometheus);
-    fclose(open_metrics);
+    write_metrics_to(file);
     neap_release(head);
 }
 
@@ -329,6 +453,8 @@ int main(int argc, char **argv)
         write_timeline(argv[2]);
     else if (strcmp(argv[1], "metrics") == 0)
         write_metrics(argv[2]);
+    else if (strcmp(argv[1], "causes") == 0)
+        write_causes(argv[2]);
     else if (strcmp(argv[1], "late") == 0)
         write_late(argv[2]);
     else if (strcmp(argv[1], "leaks") == 0)

@@ -22,7 +22,15 @@ seen, open_seen = samples(text), samples(open_text)
 ok(seen["neap_heap_objects"] >= 1000, "objects are counted", seen)
 ok(seen["neap_heap_inuse_bytes"] >= 1000 * 40, "and their bytes")
 ok(seen["neap_alloc_bytes_total"] >= 1000 * 24, "bytes asked for are counted", seen)
-ok(seen['neap_gc_collections_total{generation="2"}'] == 1, "one old collection")
+CAUSES = ("asked", "paced", "concurrent", "memory")
+
+
+def collections(of, generation):
+    return [of[f'neap_gc_collections_total{{generation="{generation}",cause="{cause}"}}']
+            for cause in CAUSES]
+
+
+ok(collections(seen, 2) == [1, 0, 0, 0], "one old collection, which was asked for", collections(seen, 2))
 phases = {key: value for key, value in seen.items() if key.startswith("neap_gc_phase_seconds_total")}
 ok(len(phases) == 3 * 13 and phases['neap_gc_phase_seconds_total{generation="2",phase="count"}'] > 0 and
    sum(phases.values()) <= sum(value for key, value in seen.items()
@@ -42,6 +50,14 @@ planted("metrics", "limited.txt", env={**os.environ, "NEAP_OPTIONS": "heap_hard_
 limited = samples(open(path("limited.txt"), encoding="utf-8").read())
 ok(limited['neap_oom_total{kind="limit"}'] == 2 and limited['neap_oom_total{kind="system"}'] == 0,
    "below a limit it is the limit that refused them", limited)
+planted("causes", "causes.txt", env={**os.environ, "NEAP_OPTIONS": "collector=concurrent,confined=1"})
+causes = samples(open(path("causes.txt"), encoding="utf-8").read())
+young, middle, old = (collections(causes, generation) for generation in (0, 1, 2))
+ok(young[0] == 0 and middle[0] == 1 and old[0] == 1, "collections asked for, by generation",
+   (young, middle, old))
+ok(young[1] >= 1 and young[2:] == [0, 0] and middle[2:] == [0, 0], "by a threshold passed",
+   (young, middle, old))
+ok(old[2] >= 1 and old[3] == 1, "by the collector's thread, and for want of memory", old)
 for name in ("neap_gc_stopped_seconds", "neap_gc_time_to_safepoint_seconds"):
     buckets = [value for key, value in seen.items()
                if key.startswith(name + '_bucket{cause="collect"')]

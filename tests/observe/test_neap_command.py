@@ -3,13 +3,14 @@
 """The steps of the guides "my memory grows", "my pauses are long" and "who holds this object", with
 the commands as docs/guides.md writes them, find what is planted."""
 import os
+import pty
 import re
 import resource
 import subprocess
 import sys
 
 from client import SOURCE, path, planted
-from tap import done, ok, run
+from tap import done, ok, run, skip
 
 guide = open(os.path.join(SOURCE, "docs/guides.md"), encoding="utf-8").read()
 source = open(os.path.join(SOURCE, "tests/observe/planted.c"), encoding="utf-8").read()
@@ -53,11 +54,29 @@ output = follow("tools/neap pauses timeline.json", {"timeline.json": path("t")})
 rows = [row.split() for row in output.splitlines()[1:]]
 ok(["walk", "laggard"] in [row[3:] for row in rows],
    "the thread that did not poll is named beside the stop that waited for it", output)
+PHASES = {"gather", "known", "count", "trace", "part", "promote"}
+ok(any(row[3] == "collect" and row[-2] in PHASES and float(row[-1]) >= 0 for row in rows),
+   "and what took longest in a collection's", output)
 
 for words in (["top", path("nothing")], ["top", path("g")], ["leaks", path("t")], ["wrong"]):
     status, output = run([os.path.join(SOURCE, "tools/neap")] + words)
     ok(status == 1 and output.startswith("neap: ") and "Traceback" not in output,
        f"neap {words[0]} of {os.path.basename(words[-1])}: a sentence", output)
+# On a terminal long work says how far it is, and leaves nothing behind.
+try:
+    ours, its = pty.openpty()
+except OSError as error:
+    skip("progress on a terminal", f"no terminal can be made here ({error.strerror})")
+else:
+    subprocess.run([sys.executable, os.path.join(SOURCE, "tools/neap"), "leaks", path("g")], stderr=its,
+                   stdout=subprocess.DEVNULL, timeout=120, check=False)
+    told = os.read(ours, 65536).decode()
+    os.close(ours), os.close(its)
+    ok(f"reading {path('g')} 100 %" in told and "following references 0 %" in told and
+       told.endswith("\r") and "\n" not in told, "progress on a terminal", told)
+ok(subprocess.run([sys.executable, os.path.join(SOURCE, "tools/neap"), "leaks", path("g")], text=True,
+                  capture_output=True, timeout=120, check=False).stderr == "", "and none elsewhere")
+
 # neap record: a program that knows nothing of it, one that exits at once, one without neap.
 EXAMPLE, NEAP = os.environ["NEAP_INSPECTED"], os.path.join(SOURCE, "tools", "neap")
 

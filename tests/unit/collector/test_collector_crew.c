@@ -72,7 +72,7 @@ int main(void)
     np_options.collector_threads = WORKERS;
     is_int(np_crew_gather(), WORKERS, "a crew of four");
     for (int run = 0; run < RUNS; run++)
-        np_crew_run(WORKERS, phases, NULL);
+        np_crew_run(NEAP_GC_PHASE_COUNT, WORKERS, phases, NULL);
     for (int i = 0; i < WORKERS; i++)
         is_int(atomic_load(&calls[i]), RUNS, "worker %d ran each time", i);
     is_int(atomic_load(&early), 0, "nobody left a barrier before all had come");
@@ -80,14 +80,14 @@ int main(void)
     for (int run = 0; run < RUNS / 10; run++) {
         atomic_store(&leaves, 0);
         np_share_begin(WORKERS);
-        np_crew_run(WORKERS, tree, NULL);
+        np_crew_run(NEAP_GC_PHASE_COUNT, WORKERS, tree, NULL);
         wrong += atomic_load(&leaves) != LEAVES;
     }
     is_int(wrong, 0, "every leaf of a shared tree was counted once, every time");
     np_crew_fini();
     np_options.collector_threads = 3;
     is_int(np_crew_gather(), 2, "three are taken for two");
-    np_crew_run(2, phases, NULL);
+    np_crew_run(NEAP_GC_PHASE_COUNT, 2, phases, NULL);
     np_crew_fini();
     np_crew_fini();
     pass("ended twice");
