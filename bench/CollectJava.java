@@ -420,7 +420,7 @@ final class CollectJava {
         for (String peer : new String[] {"java", "java_zgc"}) {
             for (int millions : new int[] {1, 10})
                 cases.add(new Case("pauses/graph_" + millions + "m/" + peer, PAUSE_OBJECTS, true,
-                                   () -> kept = makeGraph(millions * 1000000, true), CollectJava::pauses));
+                                   () -> kept = makeGraph(millions * 1000000, true, false), CollectJava::pauses));
             cases.add(new Case("pauses/requests/" + peer, REQUEST_OBJECTS, true, nothing, CollectJava::requests));
             cases.add(new Case("pauses/requests_2/" + peer, REQUEST_OBJECTS, true, nothing,
                                () -> twice(CollectJava::requests)));

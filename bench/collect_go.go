@@ -404,7 +404,7 @@ func tellStops(told result) {
 // Each of two goroutines does its work; chunks are what one of them took for rings at once.
 func pauses(graphNodes int) func(int, result) time.Duration {
 	return func(_ int, told result) time.Duration {
-		kept = makeGraph(graphNodes, true)
+		kept = makeGraph(graphNodes, true, false)
 		done := make(chan []time.Duration)
 		began := time.Now()
 		for worker := 0; worker < 2; worker++ {

@@ -136,7 +136,9 @@ void PEER_ADD(void)
                                  false,        0};
         bench_add(&one);
     }
-    if (PEER_WRITES)
-        bench_add(&(struct bench_case){
-            .name = "slots/store/" PEER_NAME, .run = run_store, .attached = PEER_ATTACHED});
+    if (PEER_WRITES) {
+        struct bench_case store = {
+            "slots/store/" PEER_NAME, run_store, NULL, NULL, 1, PEER_ATTACHED, false, 0};
+        bench_add(&store);
+    }
 }

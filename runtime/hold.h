@@ -6,7 +6,8 @@
  *
  * Blocks held are dead headers linked through word 0, on one stack: pushed by whoever frees, taken
  * as a whole by who gives them back. Nothing is asked where the object is young, and nothing that
- * was not asked before: the free path looks at the generation anyway (universe.h).
+ * was not asked before: the free path looks at the generation anyway (universe.h). Statistics count
+ * what is held as objects still.
  *
  * Implemented by hold.c. Used by death.c and the collector.
  */

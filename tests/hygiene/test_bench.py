@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What bench/run-bench makes of figures: comparisons, refusals, the page; on figures made up here.
 Where the benchmarks are built some run, tiny: their times mean nothing, and are not looked at."""
+import argparse
 import copy
+import importlib.machinery
+import importlib.util
 import json
 import os
 import platform
@@ -122,6 +125,41 @@ ok(text.count("<polyline") == 2 and "5, 900" in text and "35, 6.3e+03" in text,
 status, output = run([sys.executable, TABLE, old])
 ok(status == 1 and "| `--only counting/one` |" in output and "plain 2.1" in output and
    "no figures for alloc/lifo_48" in output, "a row of the table, with what repeats it", output)
+
+# ---- what takes long ----
+
+loader = importlib.machinery.SourceFileLoader("run_bench", BENCH)
+driver = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_bench", loader))
+loader.exec_module(driver)
+calls = []
+
+
+def pretend(command, what, limit=None):
+    calls.append(what)
+    if what == "collect/rings/late" and calls.count(what) == 2:
+        raise driver.TooLong
+    return json.dumps({"benchmarks": [{"name": what, "run_type": "iteration", "real_time": 1.0,
+                                       "cpu_time": 1.0, "time_unit": "ns", "iterations": 1}]})
+
+
+options = argparse.Namespace(repetitions=7, slow_repetitions=3, min_time=0.1, limit=30)
+cases = [("a", "collect/rings/quick"), ("b", "collect/rings/late")]
+real, driver.run_process = driver.run_process, pretend
+figures = driver.Figures()
+driver.run_apart(figures, cases, options)
+ok(calls.count("collect/rings/quick") == 7 and calls.count("collect/rings/late") == 2 and
+   figures.skipped == {"collect/rings": {"late": "over 30 s: not repeated"}},
+   "seven repetitions, none after one that took too long", (calls, figures.skipped))
+calls.clear()
+driver.SLOW = -1
+driver.run_apart(driver.Figures(), cases[:1], options)
+ok(calls == ["collect/rings/quick"] * 3, "three of what is slow", calls)
+driver.run_process = real
+try:
+    driver.run_process(["sh", "-c", "sleep 1000 & sleep 1000"], "sleep", 0.2)
+    ok(False, "what takes too long is ended")
+except driver.TooLong:
+    ok(True, "what takes too long is ended, and what it started")
 
 # ---- the programs, tiny ----
 
