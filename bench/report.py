@@ -41,7 +41,8 @@ QUESTIONS = {
     'workloads': 'The workloads of papers on allocators', 'messages': 'Made here, dropped there',
     'death': 'How long the program stands still when much dies', 'blocked': 'Memory whose owner sleeps',
     'threads': 'Polls, attaching, stopping the world', 'collect': 'Cycles, collections, trees',
-    'load': 'A server under load: answering times', 'processes': 'Starting, and doing nothing',
+    'load': 'A server under load: answering times',
+    'pauses': 'How long the world stands still', 'processes': 'Starting, and doing nothing',
     'instructions': 'Instructions, counted'}
 MARKS = [('p50_us', '50 %'), ('p90_us', '90 %'), ('p99_us', '99 %'), ('p999_us', '99.9 %'), ('max_us', 'longest')]
 HUES = ['#e08a00', '#7a52a3', '#2e8b57', '#c0392b', '#00838f', '#8d6e63']

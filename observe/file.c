@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include "base/atomics.h"
 #include "base/fault.h"
 #include "neap/status.h"
+
+enum { LINKS_MOST = 40 }; /* as the kernel follows */
 
 static ssize_t write_whole(void *cookie, const char *data, size_t bytes)
 {
@@ -81,6 +84,35 @@ static bool is_open_file(const char *path)
     return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
 }
 
+/* What a link that leads to no file yet leads to, as often as it is another such link; else a copy
+ * of the path. NULL out of memory. */
+static char *new_name_of(const char *path)
+{
+    char *name = np_fault_strdup(path), *target = np_fault_malloc(PATH_MAX);
+    for (unsigned links = 0; name != NULL && target != NULL; links++) {
+        ssize_t length = readlink(name, target, PATH_MAX - 1);
+        if (length < 0 || links == LINKS_MOST)
+            break;
+        target[length] = '\0';
+        const char *slash = target[0] == '/' ? NULL : strrchr(name, '/'); /* beside the link */
+        size_t folder = slash != NULL ? (size_t)(slash - name) + 1 : 0;
+        char *next = np_fault_malloc(folder + (size_t)length + 1);
+        if (next != NULL) {
+            memcpy(next, name, folder);
+            memcpy(next + folder, target, (size_t)length + 1);
+        }
+        free(name);
+        name = next;
+    }
+    errno = target == NULL ? ENOMEM : 0;
+    free(target);
+    if (errno != 0) {
+        free(name);
+        name = NULL;
+    }
+    return name;
+}
+
 static int try_open(struct np_file *file, const char *path, bool grows)
 {
     struct stat status;
@@ -89,7 +121,10 @@ static int try_open(struct np_file *file, const char *path, bool grows)
     bool in_place = false;
     /* the name that a link leads to, which stays a link */
     errno = 0;
-    file->path = np_fault() ? NULL : there ? realpath(path, NULL) : strdup(path);
+    if (there)
+        file->path = np_fault() ? NULL : realpath(path, NULL);
+    else
+        file->path = new_name_of(path);
     if (file->path == NULL)
         return errno == 0 || errno == ENOMEM ? NEAP_ENOMEM : NEAP_EIO;
     int fd;
@@ -145,6 +180,30 @@ int np_file_open_growing(struct np_file *file, const char *path)
     return open_file(file, path, true);
 }
 
+/* A file that is mounted by itself, as containers do, cannot be replaced: it is overwritten. */
+static bool copy_over(const struct np_file *file)
+{
+    char buffer[16384];
+    ssize_t got = 0;
+    int from = open(file->part, O_RDONLY | O_CLOEXEC), to = open_again(file->path, O_TRUNC);
+    bool whole = from >= 0 && to >= 0;
+    while (whole && ((got = read(from, buffer, sizeof buffer)) > 0 || (got < 0 && errno == EINTR)))
+        whole = got < 0 || write_whole((void *)(intptr_t)to, buffer, (size_t)got) == got;
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        whole = close(to) == 0 && whole;
+    unlink(file->part);
+    return whole && got == 0;
+}
+
+static bool take_name(const struct np_file *file)
+{
+    if (rename(file->part, file->path) == 0)
+        return true;
+    return errno == EBUSY && copy_over(file);
+}
+
 int np_file_close(struct np_file *file, int status)
 {
     int saved = errno;
@@ -155,7 +214,7 @@ int np_file_close(struct np_file *file, int status)
         status = NEAP_EIO;
     if (file->part != NULL) {
         bool grew = strcmp(file->part, file->path) == 0; /* and may have been unlinked since */
-        if (status == NEAP_OK && !grew && rename(file->part, file->path) != 0)
+        if (status == NEAP_OK && !grew && !take_name(file))
             status = NEAP_EIO;
         if (status != NEAP_OK)
             unlink(file->part);

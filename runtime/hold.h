@@ -6,13 +6,15 @@
  *
  * Blocks held are dead headers linked through word 0, on one stack: pushed by whoever frees, taken
  * as a whole by who gives them back. Nothing is asked where the object is young, and nothing that
- * was not asked before: the free path looks at the generation anyway (universe.h).
+ * was not asked before: the free path looks at the generation anyway (universe.h). Statistics count
+ * what is held as objects still.
  *
  * Implemented by hold.c. Used by death.c and the collector.
  */
 #ifndef NP_RUNTIME_HOLD_H
 #define NP_RUNTIME_HOLD_H
 
+#include "base/plant.h"
 #include "runtime/header.h"
 
 extern bool np_hold_on; /* (x) */
@@ -31,7 +33,7 @@ static inline bool np_hold_wanted(void)
 {
     /* [MM-hold-2] acquire: a block that is not held back any more has been read for the last time;
      * pairs with the release in np_hold_end. On: the handshake orders it */
-    return np_load_acquire(&np_hold_on);
+    return np_load_acquire(&np_hold_on) && !np_planted(skip_quarantine);
 }
 
 #endif

@@ -25,9 +25,9 @@
 #include "tests/random.h"
 #include "tests/tap.h"
 
-/* 1: built with ThreadSanitizer, ten times slower and more beside other load: for the sizes of a
- * test. */
-#if defined(__SANITIZE_THREAD__)
+/* 1: built with ThreadSanitizer or for Valgrind, ten times slower and more beside other load: for
+ * the sizes of a test. */
+#if defined(__SANITIZE_THREAD__) || defined(NP_VALGRIND)
 #    define HARNESS_SLOW 1
 #elif defined(__has_feature)
 #    if __has_feature(thread_sanitizer)

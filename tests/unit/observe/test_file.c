@@ -7,13 +7,16 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/atomics.h"
@@ -108,6 +111,91 @@ static void in_place(void)
     close(fd);
     unlink(in_folder("opened"));
     is_int(count_files(), 3, "no file is left beside them");
+}
+
+static bool leads_to(const char *name, const char *target)
+{
+    char seen[128] = "";
+    return readlink(in_folder(name), seen, sizeof seen - 1) > 0 && strcmp(seen, target) == 0;
+}
+
+/* Links to a file that is to be made: beside the link, by way of another one, in a ring. */
+static void links_to_nothing(void)
+{
+    char absolute[128];
+    unsigned nth = 0;
+    int status;
+    struct np_file growing;
+    snprintf(absolute, sizeof absolute, "%s/later", folder);
+    if (symlink(absolute, in_folder("first")) != 0 || symlink("first", in_folder("second")) != 0 ||
+        symlink("ring", in_folder("ring")) != 0)
+        bail("symlink");
+    do {
+        np_fault_arm(++nth, 0, 0);
+        status = np_write_file(in_folder("second"), write_words);
+        np_fault_disarm();
+        bool there = access(in_folder("later"), F_OK) == 0;
+        ok(leads_to("second", "first") && leads_to("first", absolute) &&
+               (status == NEAP_OK ? has("later", "new words\n") : status == NEAP_ENOMEM && !there),
+           "allocation %u: links stay links, and lead to all or nothing", nth);
+    } while (status != NEAP_OK);
+    ok(nth > 5, "several allocations can fail (%u)", nth - 1);
+    unlink(in_folder("later"));
+    is_int(np_file_open_growing(&growing, in_folder("second")), NEAP_OK, "a growing file");
+    fputs("grown\n", growing.out);
+    ok(np_file_close(&growing, NEAP_OK) == NEAP_OK && has("later", "grown\n") &&
+           leads_to("second", "first"),
+       "is where the link leads to");
+    unlink(in_folder("later"));
+    is_int(np_file_open_growing(&growing, in_folder("second")), NEAP_OK, "one that fails");
+    ok(np_file_close(&growing, NEAP_EIO) == NEAP_EIO && leads_to("second", "first") &&
+           access(in_folder("later"), F_OK) != 0,
+       "takes no link with it");
+    is_int(np_write_file(in_folder("ring"), write_words), NEAP_OK, "a link to itself");
+    ok(has("ring", "new words\n"), "was no name of anything, and is now");
+    const char *const names[] = {"first", "second", "ring"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        unlink(in_folder(names[i]));
+    is_int(count_files(), 3, "nothing else is left of it");
+}
+
+/* In a name space of its own; 0: as it should be, CANNOT: no mounting here. */
+enum { CANNOT = 77 };
+static int write_mounted(void)
+{
+    char from[128], to[128];
+    snprintf(from, sizeof from, "%s/outside", folder);
+    snprintf(to, sizeof to, "%s/mounted", folder);
+    if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(from, to, NULL, MS_BIND, NULL) != 0)
+        return CANNOT;
+    if (np_write_file(to, write_words) != NEAP_OK || !has("mounted", "new words\n"))
+        return 1;
+    return np_write_file(to, write_half) == NEAP_ENOMEM && has("mounted", "new words\n") ? 0 : 2;
+}
+
+/* As a container's file that is one of the machine's. */
+static void mounted(void)
+{
+    int status = 0;
+    put("outside", "the old words\n");
+    put("mounted", "");
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(write_mounted());
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        bail("fork");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT) {
+        skip(2, "nothing can be mounted here");
+    } else {
+        is_int(status, 0, "a file that is mounted by itself is overwritten");
+        ok(has("outside", "new words\n"), "where it comes from");
+    }
+    unlink(in_folder("outside"));
+    unlink(in_folder("mounted"));
+    is_int(count_files(), 3, "nothing is left beside it");
 }
 
 static void devices(void)
@@ -224,6 +312,8 @@ int main(void)
     folder_make();
     names_and_modes();
     in_place();
+    links_to_nothing();
+    mounted();
     devices();
     full_disk();
     out_of_memory();
