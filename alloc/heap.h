@@ -38,6 +38,8 @@ struct np_heap {
     int64_t credit; /* (o) blocks of objects that may still be handed out before `debt` is set */
     int64_t credit_start; /* (o, s) what np_heap_set_credit gave; start - credit = objects, net,
                            * never    negative */
+    int64_t old_freed;    /* (o, s) objects above generation 0 that died by counting, since a stop
+                           * asked */
     int64_t trace_set, trace_bytes; /* (o>, s) what trace_left was set to, and bytes counted down
                                      * before */
     uint8_t trace_turn;             /* (o) np_trace_is_stop */

@@ -24,10 +24,13 @@
     X(skip_peek_grace, 1, "a peekable object dies without waiting for its readers") \
     X(lose_deferred_count, 2, "a thread's counts of deferred objects are lost at a stop") \
     X(forget_published, 1, "an object taken out of another thread's slot is not marked so") \
+    X(forget_sticky, 1, "the last look passes over a mark whose reference is gone again") \
     X(skip_last_look, 1, "a thread frees what another has acquired while it looked for garbage") \
     X(lose_ward, 200, "the collector reaches a key in a weak map and not its value") \
     X(trust_proposal, 1, "a concurrent collection frees what it proposed, held or not") \
-    X(edge_twice, 20, "a concurrent collection subtracts a reference twice")
+    X(edge_twice, 20, "a concurrent collection subtracts a reference twice") \
+    X(judge_dead, 1, "a concurrent collection judges a candidate that has died meanwhile") \
+    X(skip_quarantine, 1, "a block is used again while a concurrent collection reads it")
 
 enum np_plant {
     NP_PLANT_NONE,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Java's part of the collect benchmark (collect_rows.h tells what the rows model): the same nodes, graphs, rings and
-// trees in a Java virtual machine with its defaults (OpenJDK 17: G1, a quarter of the machine's memory at most).
+// trees in a Java virtual machine with its defaults (OpenJDK 17: G1, a quarter of the machine's memory at most); rows
+// named java_zgc run with -XX:+UseZGC, in a process of their own (build-java).
 //
 // A virtual machine compiles while it runs, so the first round of a row is not measured; and its resident memory is
 // what it was content to take, not what the objects need. The program understands the options of Google Benchmark that
@@ -169,7 +170,7 @@ final class CollectJava {
     // The server under load, as load_rows.h has it.
     static final int WORKERS = 2, SESSIONS = 50000, SESSION_RING = 8, REQUEST_DEPTH = 7, MEAN_GAP_NS = 250000;
     static final long SPIN_NS = 80000;
-    static String loadTold = "";
+    static String rowTold = "";
 
     static Node makeSession() {
         Node first = new Node(), last = first;
@@ -228,13 +229,80 @@ final class CollectJava {
         double cpu = processorNs() - processor[0];
         long[] times = java.util.Arrays.stream(of).flatMapToLong(java.util.Arrays::stream).sorted().toArray();
         double all = times.length;
-        loadTold = String.format(Locale.ROOT,
+        rowTold = String.format(Locale.ROOT,
             ", \"p50_us\": %.3f, \"p90_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f, \"max_us\": %.3f, "
             + "\"late_1ms\": %.3f, \"late_10ms\": %.3f, \"cpu_us\": %.3f",
             times[(int) (0.5 * all)] / 1e3, times[(int) (0.9 * all)] / 1e3, times[(int) (0.99 * all)] / 1e3,
             times[(int) (0.999 * all)] / 1e3, times[times.length - 1] / 1e3,
             java.util.Arrays.stream(times).filter(t -> t > 1000000).count() * 1000 / all,
             java.util.Arrays.stream(times).filter(t -> t > 10000000).count() * 1000 / all, cpu / 1e3 / all);
+    }
+
+    // Long-lived garbage beside a graph, and requests, as pause_rows.h has them.
+    static final int OLD_RING = 10, KEPT_RINGS = 50000, RINGS_AT_ONCE = 100, PAUSE_OBJECTS = 10000000;
+    static final int REQUEST_RING = 8, REQUEST_OBJECTS = 20000000;
+
+    static Node makeHeldRing(int nodes) {
+        Node first = new Node(), last = first;
+        for (int i = 1; i < nodes; i++) {
+            Node fresh = new Node();
+            last.left = fresh;
+            fresh.right = last;
+            last = fresh;
+        }
+        last.left = first;
+        return first;
+    }
+
+    /** The safepoints that -Xlog:safepoint has written, without how long it took to reach them; in nanoseconds. */
+    static long[] stops() {
+        String log = System.getProperty("safepoints");
+        Pattern line = Pattern.compile("At safepoint: +([0-9]+) ns");
+        try {
+            return Files.readAllLines(Paths.get(log)).stream().map(line::matcher).filter(m -> m.find())
+                .mapToLong(m -> Long.parseLong(m.group(1))).toArray();
+        } catch (java.io.IOException | NullPointerException why) {
+            return new long[0];
+        }
+    }
+
+    static String toldStops() {
+        long[] stops = java.util.Arrays.stream(stops()).sorted().toArray();
+        if (stops.length == 0)
+            return "";
+        return String.format(Locale.ROOT,
+            ", \"stop_p50_us\": %.3f, \"stop_p99_us\": %.3f, \"stop_max_us\": %.3f, \"stops\": %d",
+            stops[stops.length / 2] / 1e3, stops[(int) (0.99 * stops.length)] / 1e3,
+            stops[stops.length - 1] / 1e3, stops.length);
+    }
+
+    static void pauses() {
+        long[][] of = new long[2][PAUSE_OBJECTS / OLD_RING / RINGS_AT_ONCE];
+        var next = new java.util.concurrent.atomic.AtomicInteger();
+        twice(() -> {
+            long[] times = of[next.getAndIncrement()];
+            Node[] rings = new Node[KEPT_RINGS];
+            int made = 0;
+            for (int chunk = 0; chunk < times.length; chunk++) {
+                long before = System.nanoTime();
+                for (int i = 0; i < RINGS_AT_ONCE; i++)
+                    rings[made++ % KEPT_RINGS] = makeHeldRing(OLD_RING);
+                times[chunk] = System.nanoTime() - before;
+            }
+        });
+        long[] times = java.util.Arrays.stream(of).flatMapToLong(java.util.Arrays::stream).sorted().toArray();
+        rowTold = String.format(Locale.ROOT, ", \"p999_us\": %.3f, \"longest_us\": %.3f",
+            times[(int) (0.999 * times.length)] / 1e3, times[times.length - 1] / 1e3) + toldStops();
+    }
+
+    static void requests() {
+        for (int made = 0; made < REQUEST_OBJECTS; made += REQUEST_RING) {
+            Node first = makeHeldRing(REQUEST_RING), at = first.left;
+            while (at != first)
+                at = at.left;
+            seen = first;
+        }
+        seen = null;
     }
 
     static void chain() {
@@ -305,7 +373,7 @@ final class CollectJava {
             if (one.name.contains("bytes"))
                 told += String.format(Locale.ROOT, ", \"rss_bytes\": %.2f",
                     (memory("VmRSS:") - resident) * 1024 / CHAIN);
-            return told + loadTold + "}";
+            return told + rowTold + "}";
         }
     }
 
@@ -349,6 +417,14 @@ final class CollectJava {
         cases.add(new Case("collect/gcbench/java", gcbenchNodes(), true, nothing, CollectJava::gcbench));
         cases.add(new Case("load/server_1s/java", 4000, true, nothing, () -> load(4000)));
         cases.add(new Case("load/server_5s/java", 20000, true, nothing, () -> load(20000)));
+        for (String peer : new String[] {"java", "java_zgc"}) {
+            for (int millions : new int[] {1, 10})
+                cases.add(new Case("pauses/graph_" + millions + "m/" + peer, PAUSE_OBJECTS, true,
+                                   () -> kept = makeGraph(millions * 1000000, true, false), CollectJava::pauses));
+            cases.add(new Case("pauses/requests/" + peer, REQUEST_OBJECTS, true, nothing, CollectJava::requests));
+            cases.add(new Case("pauses/requests_2/" + peer, REQUEST_OBJECTS, true, nothing,
+                               () -> twice(CollectJava::requests)));
+        }
         cases.add(new Case("collect/bytes_1m/java", CHAIN, true, nothing, CollectJava::chain));
         Pattern wanted = Pattern.compile(filter);
         List<String> results = new ArrayList<>();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * libgc's part of the collect benchmark (collect_rows.h): Boehm's conservative collector with its
- * defaults (a marker thread per processor; GC_MARKERS=1 in the environment for one). A dropped
- * reference is one that no variable holds. */
+ * defaults (a marker thread per processor; rows named boehm_1 have one). A dropped reference is one
+ * that no variable holds. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,11 +90,28 @@ static void peer_tell(struct bench_state *state)
 #include "bench/collect_rows.h"
 #include "bench/load_rows.h"
 
+/* libgc does not tell how long each of its stops was. */
+#define peer_tell_stops(state) peer_tell(state)
+
+#include "bench/pause_rows.h"
+
+/* The marker threads are started with the library: the row with one of them runs alone. */
+static void choose_markers(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strstr(argv[i], "/boehm_1") != NULL)
+            setenv("GC_MARKERS", "1", 1);
+}
+
 int main(int argc, char **argv)
 {
+    choose_markers(argc, argv);
     GC_INIT();
     GC_allow_register_threads();
     add_rows();
     add_load("boehm", false, NULL);
+    add_pauses("boehm");
+    add_request_rows();
+    add_ring_rows("boehm_1");
     return bench_main(argc, argv);
 }

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sort"
 	"strconv"
 	"strings"
@@ -346,6 +347,106 @@ func load(requests int) func(int, result) time.Duration {
 	}
 }
 
+// Long-lived garbage beside a graph, and requests, as pause_rows.h has them.
+const (
+	oldRing        = 10
+	keptRings      = 50000
+	ringsAtOnce    = 100
+	pauseObjects   = 10000000
+	requestRing    = 8
+	requestObjects = 20000000
+)
+
+func makeHeldRing(nodes int) *node {
+	first := new(node)
+	last := first
+	for i := 1; i < nodes; i++ {
+		fresh := new(node)
+		last.sides[0], fresh.sides[1] = fresh, last
+		last = fresh
+	}
+	last.sides[0] = first
+	return first
+}
+
+// The world stopped, as the runtime's histogram has it: the upper end of a bucket, in microseconds.
+func tellStops(told result) {
+	sample := []metrics.Sample{{Name: "/gc/pauses:seconds"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindFloat64Histogram {
+		return
+	}
+	histogram := sample[0].Value.Float64Histogram()
+	var total, seen uint64
+	for _, count := range histogram.Counts {
+		total += count
+	}
+	told["stops"] = float64(total)
+	for i, count := range histogram.Counts {
+		before := seen
+		seen += count
+		end := histogram.Buckets[i+1] * 1e6
+		if math.IsInf(end, 1) {
+			end = histogram.Buckets[i] * 1e6
+		}
+		for name, share := range map[string]float64{"stop_p50_us": 0.5, "stop_p99_us": 0.99} {
+			limit := uint64(math.Ceil(share * float64(total)))
+			if before < limit && seen >= limit {
+				told[name] = end
+			}
+		}
+		if count > 0 {
+			told["stop_max_us"] = end
+		}
+	}
+}
+
+// Each of two goroutines does its work; chunks are what one of them took for rings at once.
+func pauses(graphNodes int) func(int, result) time.Duration {
+	return func(_ int, told result) time.Duration {
+		kept = makeGraph(graphNodes, true, false)
+		done := make(chan []time.Duration)
+		began := time.Now()
+		for worker := 0; worker < 2; worker++ {
+			go func() {
+				rings := make([]*node, keptRings)
+				made, chunks := 0, make([]time.Duration, 0, pauseObjects/oldRing/ringsAtOnce)
+				for len(chunks) < cap(chunks) {
+					before := time.Now()
+					for i := 0; i < ringsAtOnce; i++ {
+						rings[made%keptRings] = makeHeldRing(oldRing)
+						made++
+					}
+					chunks = append(chunks, time.Since(before))
+				}
+				done <- chunks
+			}()
+		}
+		times := append(<-done, <-done...)
+		spent := time.Since(began)
+		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+		told["p999_us"] = float64(times[int(0.999*float64(len(times)))]) / 1e3
+		told["longest_us"] = float64(times[len(times)-1]) / 1e3
+		tellStops(told)
+		kept = nil
+		return spent
+	}
+}
+
+func requests(_ int, told result) time.Duration {
+	began := time.Now()
+	for made := 0; made < requestObjects; made += requestRing {
+		first := makeHeldRing(requestRing)
+		at := first.sides[0]
+		for at != first {
+			at = at.sides[0]
+		}
+	}
+	spent := time.Since(began)
+	tellStops(told)
+	return spent
+}
+
 const chain = 1000000
 
 func bytesPerNode(_ int, told result) time.Duration {
@@ -422,6 +523,10 @@ func main() {
 		{"load/server_1s/go", 4000, true, load(4000)},
 		{"load/server_5s/go", 20000, true, load(20000)},
 		{"collect/gcbench/go", gcbenchNodes(), true, gcbench},
+		{"pauses/graph_1m/go", pauseObjects, true, pauses(1000000)},
+		{"pauses/graph_10m/go", pauseObjects, true, pauses(10000000)},
+		{"pauses/requests/go", requestObjects, true, requests},
+		{"pauses/requests_2/go", requestObjects, true, twice(requests)},
 		{"collect/bytes_1m/go", chain, true, bytesPerNode},
 	}
 	filter, least, list := ".", 0.1, false

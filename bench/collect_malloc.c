@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bench/peers.h"
 #include "bench/shim.h"
@@ -71,6 +73,10 @@ static void ring_drop(struct node *first)
 #include "bench/collect_rows.h"
 #include "bench/load_rows.h"
 
+#define peer_tell_stops(state) ((void)(state))
+
+#include "bench/pause_rows.h"
+
 struct plan {
     struct bench_allocator *allocator;
     int depth;
@@ -111,6 +117,38 @@ static void add_tree(const char *row, struct plan *plan, int threads)
                                    .iterations = tree_nodes(plan->depth)});
 }
 
+/* As much again by a second process; timed until both are done. */
+static void run_requests_of_two(struct bench_state *state, const void *unused)
+{
+    (void)unused;
+    begin_row(state);
+    while (bench_keep_running(state, REQUEST_OBJECTS)) {
+        pid_t other = fork();
+        if (other < 0)
+            bench_skip(state, "no second process");
+        answer_requests(REQUEST_OBJECTS);
+        if (other == 0)
+            _exit(0);
+        if (other > 0)
+            (void)waitpid(other, NULL, 0);
+    }
+    tell_memory(state);
+}
+
+static void add_requests(void)
+{
+    static const struct {
+        const char *name;
+        void (*run)(struct bench_state *state, const void *unused);
+    } rows[] = {{"pauses/requests/malloc_glibc", run_requests},
+                {"pauses/requests_2/malloc_glibc", run_requests_of_two}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        bench_add(&(struct bench_case){.name = rows[i].name,
+                                       .run = rows[i].run,
+                                       .prepare = prepare_glibc,
+                                       .iterations = REQUEST_OBJECTS});
+}
+
 int main(int argc, char **argv)
 {
     static struct plan plans[2][BENCH_ALLOCATORS];
@@ -123,5 +161,6 @@ int main(int argc, char **argv)
         add_tree("collect/trees_18_2", &plans[1][p], 2);
     }
     add_load("malloc_glibc", false, prepare_glibc);
+    add_requests();
     return bench_main(argc, argv);
 }

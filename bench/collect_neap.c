@@ -96,6 +96,32 @@ static void peer_tell(struct bench_state *state)
     bench_counter(state, "collections", (double)collections, BENCH_SUM);
 }
 
+/* The worst of the three generations, which is no better than all of them taken together. */
+static void peer_tell_stops(struct bench_state *state)
+{
+    uint64_t p50 = 0, p99 = 0, longest = 0, collections = 0, stopped = 0;
+    for (int generation = 0; generation < 3; generation++) {
+        struct neap_gc_stats stats;
+        if (neap_gc_get_stats(generation, &stats) != NEAP_OK)
+            abort();
+        p50 = stats.pause_p50_ns > p50 ? stats.pause_p50_ns : p50;
+        p99 = stats.pause_p99_ns > p99 ? stats.pause_p99_ns : p99;
+        longest = stats.pause_max_ns > longest ? stats.pause_max_ns : longest;
+        collections += stats.collections;
+        stopped += stats.stopped_ns;
+        char name[32];
+        snprintf(name, sizeof name, "stop_max_%d_us", generation);
+        bench_counter(state, name, (double)stats.pause_max_ns * 1e-3, BENCH_SUM);
+        snprintf(name, sizeof name, "stop_p99_%d_us", generation);
+        bench_counter(state, name, (double)stats.pause_p99_ns * 1e-3, BENCH_SUM);
+    }
+    bench_counter(state, "stop_p50_us", (double)p50 * 1e-3, BENCH_SUM);
+    bench_counter(state, "stop_p99_us", (double)p99 * 1e-3, BENCH_SUM);
+    bench_counter(state, "stop_max_us", (double)longest * 1e-3, BENCH_SUM);
+    bench_counter(state, "stopped_ms", (double)stopped * 1e-6, BENCH_SUM);
+    bench_counter(state, "collections", (double)collections, BENCH_SUM);
+}
+
 #define peer_collect_young()     (void)neap_collect(0)
 #define peer_thread_begin()      ((void)0)
 #define peer_thread_end()        ((void)0)
@@ -110,6 +136,7 @@ static void peer_tell(struct bench_state *state)
 
 #include "bench/collect_rows.h"
 #include "bench/load_rows.h"
+#include "bench/pause_rows.h"
 
 /* ---- rows of neap's alone ---- */
 
@@ -253,10 +280,12 @@ static void add_own_rows(void)
                                    .iterations = CHAIN});
 }
 
-/* Options are read once, before the first row: neap_1 and neap_2 run alone. */
-static void choose_workers(int argc, char **argv)
+/* Options are read once, before the first row: rows with options of their own run alone. */
+static void choose_options(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
+        if (strstr(argv[i], "/neap_concurrent") != NULL)
+            setenv("NEAP_OPTIONS", "collector=concurrent", 1);
         for (int workers = 1; workers <= 2; workers++) {
             char wanted[48], option[48];
             snprintf(wanted, sizeof wanted, "_1m/neap_%d", workers);
@@ -264,13 +293,17 @@ static void choose_workers(int argc, char **argv)
             if (strstr(argv[i], wanted) != NULL)
                 setenv("NEAP_OPTIONS", option, 1);
         }
+    }
 }
 
 int main(int argc, char **argv)
 {
-    choose_workers(argc, argv);
+    choose_options(argc, argv);
     add_own_rows();
     add_rows();
     add_load("neap", true, NULL);
+    add_pauses("neap_stopped");
+    add_pauses("neap_concurrent");
+    add_request_rows();
     return bench_main(argc, argv);
 }

@@ -473,12 +473,12 @@ static void add_graphs(const struct graph *graphs, size_t count,
 }
 
 /* name_2: two threads, each of which does the whole of it. */
-static void add_threaded(const char *row, int64_t iterations, const void *arg,
+static void add_threaded(const char *row, const char *whose, int64_t iterations, const void *arg,
                          void (*run)(struct bench_state *state, const void *arg))
 {
     char name[96];
     for (int threads = 1; threads <= PEER_THREADS; threads++) {
-        snprintf(name, sizeof name, "%s%s/" PEER_NAME, row, threads == 1 ? "" : "_2");
+        snprintf(name, sizeof name, "%s%s/%s", row, threads == 1 ? "" : "_2", whose);
         bench_add(&(struct bench_case){.name = name,
                                        .run = run,
                                        .arg = arg,
@@ -486,6 +486,11 @@ static void add_threaded(const char *row, int64_t iterations, const void *arg,
                                        .attached = PEER_ATTACHED,
                                        .iterations = iterations});
     }
+}
+
+static void add_ring_rows(const char *whose)
+{
+    add_threaded("collect/rings", whose, 10000000, NULL, run_rings);
 }
 
 static void add_stress(void)
@@ -535,11 +540,11 @@ static void add_rows(void)
     };
     add_graphs(old, sizeof old / sizeof old[0], run_young);
 #    endif
-    add_threaded("collect/rings", 10000000, NULL, run_rings);
+    add_ring_rows(PEER_NAME);
     add_stress();
     static const char *const names[] = {"collect/trees_14", "collect/trees_18"};
     for (int i = 0; i < 2; i++)
-        add_threaded(names[i], tree_nodes(tree_depths[i]), &tree_depths[i], run_trees);
+        add_threaded(names[i], PEER_NAME, tree_nodes(tree_depths[i]), &tree_depths[i], run_trees);
     bench_add(&(struct bench_case){.name = "collect/gcbench/" PEER_NAME,
                                    .run = run_gcbench,
                                    .attached = PEER_ATTACHED,

@@ -32,17 +32,20 @@
 
 enum {
     MARGIN = 4,            /* a slice is planned for so much less than the target */
-    SHARE = 3,             /* times as long as a stop, at least, the world runs before the next */
+    SHARE = 2,             /* times as long as a stop, at least, the world runs before the next */
+    SHORT_NS = 50000,      /* no sleep is so short */
     OBJECT_NS = 500,       /* of a stop, as long as nothing has been measured */
     LEAST = 16,            /* candidates of a slice */
     DEATHS_AT_ONCE = 1000, /* destroyed between two polls */
-    /* While a cycle is under way, in eighths of what was alive: from 1 on a thread waits as long as
-     * it has worked, from 2 on three times as long, from 4 on as long as a wait may be, and from 8
-     * on the world stops. */
-    WAIT_FROM = 1,
-    WAIT_LONGER_FROM = 2,
-    WAIT_MOST_FROM = 4,
-    STOP_FROM = 8,
+    OUTSIDE_SHARE = 4,     /* so much more outside is worth a stop */
+    /* Growth while a cycle is under way, in 32nds of what was alive: from 5 on a thread waits as
+     * long as it has worked, from 7 on twice, from 8 on four times as long, from 10 on as long as
+     * a wait may be, and from 64 on the world stops. */
+    WAIT_FROM = 5,
+    WAIT_TWICE_FROM = 7,
+    WAIT_LONGER_FROM = 8,
+    WAIT_MOST_FROM = 10,
+    STOP_FROM = 64,
     WAIT_MOST_NS = 10000000
 };
 
@@ -58,6 +61,11 @@ static struct {
     uint64_t cycles;      /* (x) written by the thread */
 } concurrent = {.lock = PTHREAD_MUTEX_INITIALIZER, .forbidden = 1};
 
+/* What cycles leave to a stop, and how much there is beside it. */
+struct outside {
+    uint64_t objects, large_bytes, members;
+};
+
 /* The thread's own. */
 static struct {
     struct np_proposal proposal;
@@ -65,8 +73,9 @@ static struct {
     uint64_t object_ns; /* per candidate, of the stops so far; 0: nothing measured */
     uint64_t collected, uncollectable, stopped_ns; /* of the cycle at hand */
     uint64_t rest_until_ns;                        /* no stop before */
-    unsigned since_stopped; /* cycles since everything was looked at in a stop */
-    bool outside;           /* the last cycle has met objects that it left outside */
+    unsigned since_stopped;                 /* cycles since everything was looked at in a stop */
+    bool was_stopped;                       /* the next cycle is the first one after that */
+    struct outside outside, outside_before; /* of the last cycle, and of that first one */
 } cycle;
 
 static bool is_over(void)
@@ -124,7 +133,7 @@ static void clear_first(size_t at, size_t end)
 /* The world runs for so long; less when something is wished for. */
 static void rest_until(uint64_t until_ns)
 {
-    for (uint64_t now; !is_over() && (now = np_os_now_ns()) < until_ns;) {
+    for (uint64_t now; !is_over() && (now = np_os_now_ns()) + SHORT_NS < until_ns;) {
         uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
         np_blocking_enter(np_tls.thread);
         np_os_wait(&concurrent.word, seen, until_ns - now);
@@ -252,11 +261,26 @@ static void report(uint64_t start_ns)
     np_events_call_later(&event);
 }
 
-static bool has_large_objects(void)
+static void measure_outside(uint64_t members)
 {
     struct np_large_counts counts;
     np_large_count(&counts);
-    return counts.blocks[1] > 0;
+    cycle.outside =
+        (struct outside){cycle.proposal.opaque + counts.blocks[1], counts.bytes[1], members};
+    if (cycle.was_stopped)
+        cycle.outside_before = cycle.outside;
+    cycle.was_stopped = false;
+}
+
+/* Garbage may have piled up that only a stop can find: if there is more outside than there was, or
+ * so much more inside that what is outside may hold it. */
+static bool outside_has_grown(void)
+{
+    const struct outside *now = &cycle.outside, *before = &cycle.outside_before;
+    return now->objects > 0 &&
+           (now->objects > before->objects + before->objects / OUTSIDE_SHARE ||
+            now->large_bytes > before->large_bytes + before->large_bytes / OUTSIDE_SHARE ||
+            now->members > 2 * before->members);
 }
 
 static void run_cycle(uint64_t start_ns)
@@ -265,9 +289,10 @@ static void run_cycle(uint64_t start_ns)
     enum np_proposal_result result = propose();
     np_perturb(concurrent_proposed);
     uint64_t members = cycle.proposal.members;
-    cycle.outside = cycle.proposal.opaque > 0 || has_large_objects();
     if (result == NP_PROPOSED)
         judge_all();
+    if (result == NP_PROPOSED)
+        measure_outside(members - cycle.collected);
     np_phases_skip(&cycle.phases);
     drop_proposal();
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
@@ -276,17 +301,18 @@ static void run_cycle(uint64_t start_ns)
     if (is_over() || result != NP_PROPOSED)
         return;
     np_collect_lock("a concurrent collection");
-    np_pacing_learn_concurrent(members - cycle.collected, start_ns, np_os_now_ns());
+    np_pacing_learn_concurrent(members, cycle.collected, start_ns, np_os_now_ns());
     np_collect_unlock();
     report(start_ns);
 }
 
-/* Every so many cycles, while there is something that only a stop can find. */
+/* Every so many cycles, where something may have piled up that only a stop can find. */
 static void serve(void)
 {
     static const struct neap_gc_event what = {.generation = 2, .cause = NEAP_GC_CAUSE_CONCURRENT};
-    if (cycle.outside && cycle.since_stopped >= NP_CONCURRENT_ROUNDS) {
+    if (outside_has_grown() && cycle.since_stopped >= NP_CONCURRENT_ROUNDS) {
         cycle.since_stopped = 0;
+        cycle.was_stopped = true;
         np_collector_reclaim(NEAP_GC_CAUSE_PACED);
     } else {
         cycle.since_stopped++;
@@ -351,7 +377,7 @@ bool np_concurrent_takes(void)
 {
     if (np_options.collector == 0 || pthread_mutex_trylock(&concurrent.lock) != 0)
         return false;
-    bool outrun = np_load_relaxed(&concurrent.busy) && np_pacing_old_eighths() >= STOP_FROM;
+    bool outrun = np_load_relaxed(&concurrent.busy) && np_pacing_growth_32nds() >= STOP_FROM;
     if (!concurrent.running && concurrent.forbidden == 0)
         start_locked();
     bool runs = concurrent.running && !outrun;
@@ -371,14 +397,15 @@ void np_concurrent_throttle(void)
 {
     if (!np_load_relaxed(&concurrent.busy)) /* relaxed: a hint */
         return;
-    uint64_t eighths = np_pacing_old_eighths(), now = np_os_now_ns();
+    uint64_t growth = np_pacing_growth_32nds(), now = np_os_now_ns();
     uint64_t *last = &went_on_ns[np_tls.thread->id];
     /* a first one, or one that has slept since, has not worked for so long */
     uint64_t worked = now - *last < WAIT_MOST_NS ? now - *last : 0;
-    uint64_t wait_ns = eighths >= WAIT_MOST_FROM     ? WAIT_MOST_NS
-                       : eighths >= WAIT_LONGER_FROM ? 3 * worked
-                       : eighths >= WAIT_FROM        ? worked
-                                                     : 0;
+    uint64_t wait_ns = growth >= WAIT_MOST_FROM     ? WAIT_MOST_NS
+                       : growth >= WAIT_LONGER_FROM ? 4 * worked
+                       : growth >= WAIT_TWICE_FROM  ? 2 * worked
+                       : growth >= WAIT_FROM        ? worked
+                                                    : 0;
     if (wait_ns > 0) {
         uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
         np_park(np_tls.thread);

@@ -14,14 +14,14 @@
  *   prepare     running, lock     as many components as fit the pause target, at least one
  *   judge       STOP              judge.h: exactly; weak references cleared, condemned
  *   sweep       running           what needs user code becomes pending; the rest is freed
- *     |         three times as long as the stop was, at least, and from `prepare` again
+ *     |         twice as long as the stop was, at least, and from `prepare` again
  *     v
  *   end         the words given back, pacing and statistics told
  *
- * What is left to stopped collections: neap_collect(2), memory refused, every
- * NP_CONCURRENT_ROUNDS-th cycle while there are objects that proposals leave outside, and programs
- * that outrun the cycle in spite of np_concurrent_throttle. A stopped collection of generation 2
- * ends the cycle under way.
+ * What is left to stopped collections: neap_collect(2), memory refused, one in
+ * NP_CONCURRENT_ROUNDS rounds at most where proposals leave more outside than they did, and
+ * programs that outrun the cycle in spite of np_concurrent_throttle. A stopped collection of
+ * generation 2 ends the cycle under way.
  *
  * Concurrency: one cycle at a time, by a thread of its own, which is started by the first request
  * and sleeps in a blocking region between cycles.

@@ -278,8 +278,9 @@ static bool mark_acquired(struct confined *table)
     bool found = false;
     for (size_t i = 0; i < table->member_count; i++) {
         struct neap_header *header = table->members[i].header;
-        /* relaxed: [MM-confined-1] by now */
-        if (np_likely(np_load_relaxed(&header->shared) == 0) || np_planted(skip_last_look))
+        uint32_t shared = np_load_relaxed(&header->shared); /* relaxed: [MM-confined-1] by now */
+        if (np_likely(shared == 0) || np_planted(skip_last_look) ||
+            (np_planted(forget_sticky) && np_shared_count(shared) == 0))
             continue;
         found = true;
         mark_all_from(table, header);

@@ -462,6 +462,7 @@ void np_garbage_dispose(struct np_garbage *garbage)
         np_object_free(header);
         poll(i);
     }
+    np_tls.heap->old_freed -= (int64_t)garbage->count; /* not by counting */
     np_pending_run_all(&cleanups);
     np_tls.dying--;
     np_os_unreserve(garbage, garbage->mapped_bytes);

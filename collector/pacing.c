@@ -13,7 +13,8 @@
 #include "runtime/usage.h"
 #include "threads/thread.h"
 
-/* A young stop of this length is lost in a server's usual millisecond. */
+/* A young stop of this length is lost in a server's usual millisecond; half of it, where none is to
+ * be longer. */
 #define PAUSE_TARGET_NS UINT64_C(250000)
 
 enum {
@@ -29,9 +30,12 @@ enum {
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
     BEHIND = 8,    /* times the threshold: whoever allocates waits for the collection under way */
     OLD_SHARE = 4, /* an old collection is due after promotions of a quarter, */
-    CONCURRENT_SHARE = 8, /* or of an eighth, where promotions go on meanwhile */
-    OLD_LEAST = 1 << 16,  /* fewer objects than that are no measure of anything */
-    CREDIT_MOST = 1 << 16 /* a heap reports at least this often, whatever the threshold */
+    CYCLE_SHARE = 16,      /* and of a sixteenth, at least, where it runs beside the program */
+    COUNTING_SHARE = 4,    /* of a cycle goes into counting */
+    GROSS_SHARE = 8,       /* promotions count for so much, however many objects have died */
+    CYCLE_LEAST = 1 << 19, /* objects: a smaller heap may grow by these while a cycle runs */
+    MIDDLE_MOST = 1 << 13, /* objects of generation 1: their collection is a stop of 0.2 ms */
+    CREDIT_MOST = 1 << 16  /* a heap reports at least this often, whatever the threshold */
 };
 
 struct np_pacing np_pacing;
@@ -174,6 +178,25 @@ static bool is_pressed(void)
     return old_is_affordable();
 }
 
+/* Objects, since the last old collection, where these are concurrent. */
+static uint64_t growth(void)
+{
+    /* relaxed, both: any recent value will do */
+    uint64_t promoted = np_load_relaxed(&np_pacing.old_pending);
+    int64_t net = (int64_t)promoted - np_load_relaxed(&np_pacing.old_freed);
+    int64_t least = (int64_t)(promoted / GROSS_SHARE);
+    return (uint64_t)(net > least ? net : least);
+}
+
+/* So much growth, to begin a cycle: what comes during the cycle makes it a quarter. */
+static uint64_t cycle_share(void)
+{
+    /* relaxed, both: any recent value will do */
+    uint64_t alive = np_load_relaxed(&np_pacing.old_alive), most = alive / OLD_SHARE;
+    uint64_t during = np_load_relaxed(&np_pacing.cycle_growth), least = alive / CYCLE_SHARE;
+    return most > during + least ? most - during : least;
+}
+
 /* Enough was promoted to the oldest generation. In objects: as many as its threshold stands for
  * while the young one is not scaled. In collections alone, a program that builds big cycles (which
  * is barren work, so the scale is high) had nine of 100,000 objects dead before an old collection
@@ -181,16 +204,24 @@ static bool is_pressed(void)
 static bool old_is_due(void)
 {
     /* relaxed, all: any recent value will do */
-    uint64_t pending = np_load_relaxed(&np_pacing.old_pending), product;
+    bool cycles = np_options.collector != 0;
+    uint64_t pending = cycles ? growth() : np_load_relaxed(&np_pacing.old_pending), product;
+    uint64_t least = cycles ? cycle_share() : np_load_relaxed(&np_pacing.old_alive) / OLD_SHARE;
     const uint64_t *thresholds = np_pacing.thresholds;
-    uint64_t share = np_options.collector != 0 ? CONCURRENT_SHARE : OLD_SHARE;
-    if (np_load_relaxed(&thresholds[2]) == 0 ||
-        pending < np_load_relaxed(&np_pacing.old_alive) / share)
+    if (np_load_relaxed(&thresholds[2]) == 0 || pending < least)
         return false;
     bool huge = __builtin_mul_overflow(np_load_relaxed(&thresholds[0]),
                                        np_load_relaxed(&thresholds[1]), &product) ||
                 __builtin_mul_overflow(product, np_load_relaxed(&thresholds[2]), &product);
     return is_over(2) || (!huge && product > 0 && pending > product);
+}
+
+/* A long one is left to the cycles. */
+static bool middle_is_due(void)
+{
+    /* relaxed: any recent value will do */
+    bool shortly = np_options.collector == 0 || np_load_relaxed(&np_pacing.middle) <= MIDDLE_MOST;
+    return shortly && is_over(1);
 }
 
 int np_pacing_due(void)
@@ -209,12 +240,12 @@ int np_pacing_due(void)
         return -1;
     if (old_is_due())
         return 2;
-    return is_over(1) ? 1 : 0;
+    return middle_is_due() ? 1 : 0;
 }
 
 int np_pacing_due_younger(void)
 {
-    return !is_over(0) ? -1 : is_over(1) ? 1 : 0;
+    return !is_over(0) ? -1 : middle_is_due() ? 1 : 0;
 }
 
 bool np_pacing_is_behind(void)
@@ -237,8 +268,11 @@ void np_pacing_reset_stopped(int generation)
     uint32_t high = np_thread_high();
     for (uint32_t slot = 1; slot <= high; slot++) {
         struct np_heap *heap = np_thread_at((uint16_t)slot)->heap;
-        if (heap != NULL)
-            np_heap_set_credit(heap, share);
+        if (heap == NULL)
+            continue;
+        np_heap_set_credit(heap, share);
+        np_store_relaxed(&np_pacing.old_freed, np_pacing.old_freed + heap->old_freed);
+        heap->old_freed = 0;
     }
 }
 
@@ -251,8 +285,9 @@ static void learn_scale(const struct np_pacing_outcome *outcome)
     uint64_t spent = outcome->end_ns - outcome->start_ns, scale = np_pacing.scale;
     uint64_t beside = spent - outcome->stopped_ns;
     bool barren = outcome->garbage < (outcome->alive + outcome->garbage) / BARREN;
-    bool wide = outcome->stopped_ns * 2 <= PAUSE_TARGET_NS;
-    if (outcome->stopped_ns > PAUSE_TARGET_NS || (!barren && beside * BESIDE_LEAST < spent))
+    uint64_t target = np_options.collector == 0 ? PAUSE_TARGET_NS : PAUSE_TARGET_NS / 2;
+    bool wide = outcome->stopped_ns * 2 <= target;
+    if (outcome->stopped_ns > target || (!barren && beside * BESIDE_LEAST < spent))
         scale /= 2;
     else if (wide && (barren || beside * BESIDE_MOST > spent))
         scale *= 2;
@@ -260,21 +295,24 @@ static void learn_scale(const struct np_pacing_outcome *outcome)
     np_store_relaxed(&np_pacing.scale, scale); /* relaxed: readers take any recent value */
 }
 
+static void forget_growth(void)
+{
+    /* relaxed, both: hints for np_pacing_due */
+    np_store_relaxed(&np_pacing.old_pending, 0);
+    np_store_relaxed(&np_pacing.old_freed, 0);
+}
+
 void np_pacing_begin_concurrent(void)
 {
     /* relaxed, all: hints for np_pacing_due */
     np_store_relaxed(&np_pacing.counts[2], 0);
-    uint64_t pending = np_load_relaxed(&np_pacing.old_pending);
-    if (pending > np_load_relaxed(&np_pacing.old_alive)) /* before the first one: all that is old */
-        np_store_relaxed(&np_pacing.old_alive, pending);
-    np_store_relaxed(&np_pacing.old_pending, 0);
+    forget_growth();
 }
 
-uint64_t np_pacing_old_eighths(void)
+uint64_t np_pacing_growth_32nds(void)
 {
-    /* relaxed, both: any recent value will do */
-    uint64_t alive = np_load_relaxed(&np_pacing.old_alive);
-    return np_load_relaxed(&np_pacing.old_pending) / ((alive > OLD_LEAST ? alive : OLD_LEAST) / 8);
+    uint64_t alive = np_load_relaxed(&np_pacing.old_alive); /* relaxed: any recent value will do */
+    return growth() / ((alive > CYCLE_LEAST ? alive : CYCLE_LEAST) / 32);
 }
 
 static void remember_bytes(void)
@@ -284,10 +322,17 @@ static void remember_bytes(void)
     np_store_relaxed(&np_pacing.external_before, np_load_relaxed(&np_pressure_external));
 }
 
-void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns)
+/* Of what was promoted while the cycle counted, what has died since floats. Where the heap stays as
+ * big as it was, as much has died as has grown; and if less has been found than that, hardly more
+ * has died. */
+void np_pacing_learn_concurrent(uint64_t members, uint64_t found, uint64_t start_ns,
+                                uint64_t end_ns)
 {
+    uint64_t during = growth(), alive = members - found;
+    uint64_t floats = (during < found ? during : found) / COUNTING_SHARE;
     /* relaxed, all: as above */
-    np_store_relaxed(&np_pacing.old_alive, alive);
+    np_store_relaxed(&np_pacing.old_alive, alive > floats ? alive - floats : 0);
+    np_store_relaxed(&np_pacing.cycle_growth, during);
     np_store_relaxed(&np_pacing.old_end_ns, end_ns);
     np_store_relaxed(&np_pacing.old_cost_ns, end_ns - start_ns);
     remember_bytes();
@@ -298,11 +343,19 @@ void np_pacing_learn(const struct np_pacing_outcome *outcome)
     /* relaxed stores: np_pacing_due reads them without the lock, as hints */
     if (outcome->generation == 2) {
         np_store_relaxed(&np_pacing.old_alive, outcome->alive);
-        np_store_relaxed(&np_pacing.old_pending, 0);
+        forget_growth();
+        np_store_relaxed(&np_pacing.middle, 0);
         np_store_relaxed(&np_pacing.old_end_ns, outcome->end_ns);
         np_store_relaxed(&np_pacing.old_cost_ns, outcome->end_ns - outcome->start_ns);
     } else {
-        np_store_relaxed(&np_pacing.old_pending, np_pacing.old_pending + outcome->promoted);
+        bool cycles = np_options.collector != 0;
+        uint64_t survived = outcome->alive - (outcome->alive > outcome->promoted
+                                                  ? outcome->promoted
+                                                  : outcome->alive); /* those of generation 0 */
+        np_store_relaxed(&np_pacing.old_pending,
+                         np_pacing.old_pending + (cycles ? survived : outcome->promoted));
+        np_store_relaxed(&np_pacing.middle,
+                         outcome->generation == 0 ? np_pacing.middle + survived : survived);
     }
     remember_bytes();
     if (outcome->generation == 0)

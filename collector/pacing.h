@@ -11,6 +11,12 @@
  * since its last collection is a quarter of what that collection left alive: the work is then
  * linear in what is allocated.
  *
+ * Where old collections are concurrent, what counts is growth: objects promoted to generation 1
+ * less those that died by counting, and an eighth of the promoted at least, since what has died may
+ * have been replaced by garbage. A cycle begins so early that it ends when a quarter has grown,
+ * going by how much grew during the last one. Generation 1 is the cycles' too, once its collection
+ * by a stop would be long.
+ *
  * The young threshold is multiplied by a scale that keeps what a collection costs beside looking at
  * objects (reaching every thread) a small part of it, and a young stop under PAUSE_TARGET_NS.
  *
@@ -36,7 +42,11 @@ struct np_pacing {
     uint64_t scale;          /* (x) written under the lock */
     uint64_t resets;         /* (s) */
     uint64_t old_alive;      /* (L) objects that the last old collection left alive */
-    uint64_t old_pending;    /* (L) objects promoted to generation 2 since then */
+    uint64_t old_pending;    /* (L) objects promoted to generation 2 since then; where old
+                              * collections are concurrent, to generation 1 */
+    int64_t old_freed;       /* (L) of the latter, and of older ones, died by counting since then */
+    uint64_t middle;         /* (L) objects promoted to generation 1 since its last collection */
+    uint64_t cycle_growth;   /* (x) growth during the last concurrent collection */
     uint64_t committed;      /* (x) bytes in use when the last collection ended */
     int64_t external_before; /* (x) np_pressure_external when the last collection ended */
     uint64_t old_end_ns;     /* (x) when the last old collection ended, */
@@ -79,11 +89,12 @@ bool np_pacing_is_behind(void);
 void np_pacing_reset_stopped(int generation);
 void np_pacing_learn(const struct np_pacing_outcome *outcome);
 /* A concurrent old collection begins: what was promoted until now is its; the lock is held. It has
- * ended, with so many objects alive. */
+ * ended, having looked at so many objects and found so many of them to be garbage. */
 void np_pacing_begin_concurrent(void);
-void np_pacing_learn_concurrent(uint64_t alive, uint64_t start_ns, uint64_t end_ns);
-/* What has been promoted since the last old collection began, in eighths of what the one before has
- * left alive. */
-uint64_t np_pacing_old_eighths(void);
+void np_pacing_learn_concurrent(uint64_t members, uint64_t found, uint64_t start_ns,
+                                uint64_t end_ns);
+/* Growth since the cycle under way began, in 32nds of what was alive then, or of half a million
+ * objects if that is more. */
+uint64_t np_pacing_growth_32nds(void);
 
 #endif

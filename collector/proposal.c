@@ -9,44 +9,34 @@
 #include "base/os.h"
 #include "base/perturb.h"
 #include "collector/components.h"
+#include "collector/reach.h"
 #include "collector/side.h"
 #include "runtime/count.h"
 #include "runtime/ephemeron.h"
 #include "threads/safepoint.h"
 
 enum {
-    FAR = 32,             /* words on their way into the cache */
-    AHEAD = 16,           /* objects on their way */
-    FOUND_PER_MEMBER = 4, /* references that wait on the stack */
-    POLL_EVERY = 256,     /* objects visited between two stop points */
-    HUGE_ROWS = 1024      /* from here on (16 MiB of heap) words are worth huge pages */
+    FAR = 32,         /* words on their way into the cache */
+    POLL_EVERY = 256, /* objects visited between two stop points */
+    HUGE_ROWS = 1024  /* from here on (16 MiB of heap) words are worth huge pages */
 };
 
-static struct {
-    uint32_t *words;
-    size_t bytes;
-    size_t used; /* bytes of words that may not be 0 */
-} table;
+struct np_proposal_table np_proposal_table;
+#define table np_proposal_table
 
 /* Memory of the passes. */
-enum { AREAS = 6 };
+enum { AREAS = 7 };
 static struct area {
     void *start;
     size_t bytes;
 } areas[AREAS + 1];
 static unsigned area_count;
 
-/* One pass's own. The stack holds references as they were found, to be marked in their turn, while
- * the words of those before come into the cache; in its last part, which has room for every member
- * once, marked ones, with bit 0 set. */
+/* One pass's own. */
 static struct {
-    uintptr_t *stack; /* reserved */
-    size_t top, most_found;
     uint64_t visited;
     bool (*stopped)(void);
 } pass;
-
-#define MARKED ((uintptr_t)1)
 
 static size_t whole_pages(size_t bytes)
 {
@@ -84,7 +74,7 @@ void np_proposal_drop(struct np_proposal *proposal)
 {
     *proposal = (struct np_proposal){0};
     np_components_drop();
-    pass.stack = NULL;
+    np_reach_drop();
 }
 
 /* Each is forgotten before it is given back: a child that is forked here loses one, but gives none
@@ -101,12 +91,6 @@ void np_proposal_give_back(void)
 }
 
 /* ---- members ---- */
-
-uint32_t *np_proposal_word(const void *object)
-{
-    uintptr_t offset = (uintptr_t)neap_header_of(object) - np_region.base;
-    return np_likely(offset < np_region.bytes) ? &table.words[offset / NP_OBJECT_MIN] : NULL;
-}
 
 static uint32_t *word_of(const struct neap_header *header)
 {
@@ -134,19 +118,14 @@ static bool general_slots(const struct neap_header *header, const struct neap_ty
     return length <= block_bytes && length * type->size <= block_bytes;
 }
 
-bool np_proposal_slots(const struct neap_header *header, struct np_members_slots *ret_slots)
+bool np_proposal_slots_otherwise(const struct neap_header *header,
+                                 struct np_members_slots *ret_slots)
 {
-    /* relaxed, both: written at birth, before a stop; 0 and no array when it has died */
+    /* relaxed, both: as in np_proposal_slots */
     uint32_t index = np_load_relaxed(&header->type);
     bool array = (np_load_relaxed(&header->flags) & NP_FLAG_ARRAY) != 0;
-    const struct np_plan *plan = np_plan_at(index);
-    if (index == 0 || plan == &np_no_plan)
+    if (index == 0 || np_plan_at(index) == &np_no_plan)
         return false;
-    if (np_likely(plan->simple && !array)) {
-        *ret_slots = (struct np_members_slots){
-            .base = (char *)(uintptr_t)header, .plan = plan, .count = plan->count};
-        return true;
-    }
     const struct neap_type *type = np_type_at(index);
     ret_slots->base = np_object_of(header);
     return type->visit == NULL && !(type->flags & NP_TYPE_OURS) &&
@@ -176,17 +155,16 @@ static bool is_member(const struct neap_header *header, uint32_t *ret_count, boo
 
 /* ---- polls ---- */
 
-/* False: it is to end. What has been read before means nothing any more but where members are. */
-static bool poll(void)
+bool np_proposal_poll(void)
 {
     np_perturb(concurrent_poll);
     np_stop_point(np_tls.thread);
     return !pass.stopped();
 }
 
-static inline bool poll_sometimes(void)
+bool np_proposal_poll_sometimes(void)
 {
-    return ++pass.visited % POLL_EVERY != 0 || poll();
+    return ++pass.visited % POLL_EVERY != 0 || np_proposal_poll();
 }
 
 /* ---- counting ---- */
@@ -276,7 +254,7 @@ enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stoppe
         np_os_prefer_huge(table.words, table.used);
     for (uint32_t i = 0; i < count; i++) {
         count_pool(i, ret, &far);
-        if (!poll())
+        if (!np_proposal_poll())
             return NP_PROPOSAL_STOPPED;
     }
     end_far(&far);
@@ -286,141 +264,31 @@ enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stoppe
 
 /* ---- tracing ---- */
 
-struct queue {
-    unsigned first, count;
-    struct neap_header *targets[AHEAD];
-};
-
-static inline void enter(struct queue *queue, struct neap_header *header)
-{
-    __builtin_prefetch(word_of(header));
-    __builtin_prefetch(header);
-    queue->targets[(queue->first + queue->count++) % AHEAD] = header;
-}
-
-/* The word says that it may be marked. from: the state it has then, to: the state it gets. */
-struct marking {
-    uint32_t from, to;
-};
-
-static inline bool mark(uint32_t *word, struct marking marking)
-{
-    if ((*word & (marking.from | marking.to)) != marking.from)
-        return false;
-    *word = (*word & ~marking.from) | marking.to | NP_PROPOSAL_MEMBER;
-    return true;
-}
-
-static void visit(struct queue *queue, struct neap_header *header, struct marking marking)
-{
-    struct np_members_slots slots;
-    if (!np_proposal_slots(header, &slots))
-        return;
-    for (size_t i = 0; i < slots.count; i++) {
-        const void *child = np_proposal_read(&slots, i);
-        uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
-        if (word == NULL)
-            continue;
-        if (queue->count < AHEAD)
-            enter(queue, neap_header_of(child));
-        else if (pass.top < pass.most_found)
-            pass.stack[pass.top++] = (uintptr_t)neap_header_of(child);
-        else if (mark(word, marking))
-            pass.stack[pass.top++] = (uintptr_t)neap_header_of(child) | MARKED;
-    }
-}
-
-/* start is marked. False: it is to end. */
-static bool mark_all_from(struct neap_header *start, struct marking marking)
-{
-    struct queue queue = {0};
-    visit(&queue, start, marking);
-    for (;;) {
-        while (queue.count < AHEAD && pass.top > 0) {
-            uintptr_t found = pass.stack[--pass.top];
-            if (found & MARKED)
-                visit(&queue, (struct neap_header *)(found & ~MARKED), marking);
-            else
-                enter(&queue, (struct neap_header *)found);
-        }
-        if (queue.count == 0)
-            return true;
-        struct neap_header *header = queue.targets[queue.first++ % AHEAD];
-        queue.count--;
-        if (mark(word_of(header), marking))
-            visit(&queue, header, marking);
-        if (!poll_sometimes())
-            return false;
-    }
-}
-
-static struct neap_header *object_at(const struct np_pool *pool, uint32_t granule)
-{
-    uint32_t last_byte = granule * NP_OBJECT_MIN + NP_OBJECT_MIN - 1;
-    return np_block_at(pool, (uint32_t)(((uint64_t)last_byte * pool->reciprocal) >> 32));
-}
-
-static const struct marking from_member = {NP_PROPOSAL_MEMBER, NP_PROPOSAL_MARKED};
-static const struct marking from_candidate = {NP_PROPOSAL_CANDIDATE, NP_PROPOSAL_MARKED};
-
-/* A row's members in order. False: it is to end. */
-static bool mark_held_row(uint32_t row)
+static void list_row(uint32_t row, struct np_proposal *proposal, size_t limit)
 {
     const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
-    for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++) {
-        uint32_t word = words[granule];
-        if ((word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) != NP_PROPOSAL_MEMBER ||
-            word < NP_PROPOSAL_ONE)
-            continue; /* below 0 is a reference that moved while it was counted: it lives */
-        struct neap_header *header = object_at(&np_region.pools[row], granule);
-        (void)mark(word_of(header), from_member);
-        if (!mark_all_from(header, from_member))
-            return false;
-    }
-    return true;
-}
-
-static void list_row(uint32_t row, struct np_proposal *proposal)
-{
-    uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
-    for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++)
+    for (uint32_t granule = 0; granule < NP_SIDE_ROW && proposal->count < limit; granule++)
         if ((words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER)
-            proposal->candidates[proposal->count++] = object_at(&np_region.pools[row], granule);
-}
-
-static size_t count_row(uint32_t row)
-{
-    const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
-    size_t count = 0;
-    for (uint32_t granule = 0; granule < NP_SIDE_ROW; granule++)
-        count += (words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
-    return count;
+            proposal->candidates[proposal->count++] =
+                np_proposal_object_at(&np_region.pools[row], granule);
 }
 
 enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*stopped)(void))
 {
     uint32_t rows = (uint32_t)(table.used / (NP_SIDE_ROW * sizeof *table.words));
-    size_t count = 0;
+    uint64_t marked = 0;
     pass.stopped = stopped;
-    pass.top = 0;
-    pass.most_found = proposal->members * FOUND_PER_MEMBER;
-    pass.stack = np_proposal_memory(pass.most_found + proposal->members, sizeof *pass.stack);
-    if (pass.stack == NULL)
+    if (!np_reach_begin(proposal->members, rows))
         return NP_PROPOSAL_NO_MEMORY;
-    for (uint32_t row = 0; row < rows; row++)
-        if (!mark_held_row(row) || !poll())
-            return NP_PROPOSAL_STOPPED;
-    for (uint32_t row = 0; row < rows; row++) {
-        count += count_row(row);
-        if (!poll())
-            return NP_PROPOSAL_STOPPED;
-    }
-    proposal->candidates = np_proposal_memory(count, sizeof *proposal->candidates);
+    if (!np_reach_from_held(rows, &marked))
+        return NP_PROPOSAL_STOPPED;
+    size_t limit = proposal->members - marked;
+    proposal->candidates = np_proposal_memory(limit, sizeof *proposal->candidates);
     if (proposal->candidates == NULL)
         return NP_PROPOSAL_NO_MEMORY;
     for (uint32_t row = 0; row < rows; row++) {
-        list_row(row, proposal);
-        if (!poll())
+        list_row(row, proposal, limit);
+        if (!np_proposal_poll())
             return NP_PROPOSAL_STOPPED;
     }
     np_perturb(concurrent_traced);
@@ -428,6 +296,16 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
 }
 
 /* ---- looking again ---- */
+
+/* A member's block is held back when it dies: where windows are widened that is looked at. */
+static void check_held(const struct neap_header *header)
+{
+    /* relaxed, both: a member's generation stays above 0 while it lives */
+    bool reused =
+        np_load_relaxed(&header->type) != 0 && !(np_load_relaxed(&header->gc) & NP_GC_GENERATION);
+    if (NP_PERTURB && reused)
+        np_panic("a concurrent collection reads a block that is in use again");
+}
 
 /* The candidates, counted among themselves. */
 static bool count_again(struct np_proposal *proposal)
@@ -437,13 +315,14 @@ static bool count_again(struct np_proposal *proposal)
         struct neap_header *header = proposal->candidates[i];
         uint32_t count;
         bool opaque;
+        check_held(header);
         if (!is_member(header, &count, &opaque)) {
             *word_of(header) = 0;
         } else {
             *word_of(header) = count * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
             proposal->candidates[kept++] = header;
         }
-        if (!poll_sometimes())
+        if (!np_proposal_poll_sometimes())
             return false;
     }
     proposal->count = kept;
@@ -453,7 +332,7 @@ static bool count_again(struct np_proposal *proposal)
         struct np_members_slots slots;
         if (np_proposal_slots(proposal->candidates[i], &slots))
             count_slots(&slots, &far);
-        if (!poll_sometimes())
+        if (!np_proposal_poll_sometimes())
             return false;
     }
     end_far(&far);
@@ -464,11 +343,10 @@ static bool drop_held(struct np_proposal *proposal)
 {
     size_t kept = 0;
     for (size_t i = 0; i < proposal->count; i++) {
-        uint32_t *word = word_of(proposal->candidates[i]);
-        if (*word >= NP_PROPOSAL_ONE && mark(word, from_candidate) &&
-            !mark_all_from(proposal->candidates[i], from_candidate))
+        if (*word_of(proposal->candidates[i]) >= NP_PROPOSAL_ONE &&
+            !np_reach_from_candidate(proposal->candidates[i]))
             return false;
-        if (!poll_sometimes())
+        if (!np_proposal_poll_sometimes())
             return false;
     }
     for (size_t i = 0; i < proposal->count; i++) {
@@ -477,7 +355,7 @@ static bool drop_held(struct np_proposal *proposal)
             *word_of(header) = (uint32_t)kept * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
             proposal->candidates[kept++] = header;
         }
-        if (!poll_sometimes())
+        if (!np_proposal_poll_sometimes())
             return false;
     }
     proposal->count = kept;
@@ -487,10 +365,9 @@ static bool drop_held(struct np_proposal *proposal)
 enum np_proposal_result np_proposal_order(struct np_proposal *proposal, bool (*stopped)(void))
 {
     pass.stopped = stopped;
-    pass.top = 0;
     if (!count_again(proposal) || !drop_held(proposal))
         return NP_PROPOSAL_STOPPED;
     if (proposal->count >= UINT32_MAX / NP_PROPOSAL_ONE)
         return NP_PROPOSAL_NO_MEMORY;
-    return np_components_order(proposal, poll_sometimes);
+    return np_components_order(proposal, np_proposal_poll_sometimes);
 }

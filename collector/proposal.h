@@ -22,11 +22,12 @@
  *
  * Concurrency: the collector's thread alone.
  *
- * Implemented by proposal.c. Used by concurrent.c and components.c.
+ * Implemented by proposal.c. Used by concurrent.c, reach.c and components.c.
  */
 #ifndef NP_COLLECTOR_PROPOSAL_H
 #define NP_COLLECTOR_PROPOSAL_H
 
+#include "alloc/pool.h"
 #include "collector/plan.h"
 
 struct np_proposal {
@@ -53,7 +54,7 @@ enum np_proposal_result np_proposal_order(struct np_proposal *proposal, bool (*s
 void np_proposal_drop(struct np_proposal *proposal);
 void np_proposal_give_back(void);
 
-/* ---- for components.c ---- */
+/* ---- for reach.c and components.c ---- */
 
 /* A member's slots, by number. */
 struct np_members_slots {
@@ -64,8 +65,24 @@ struct np_members_slots {
     size_t per_element, count;
 };
 
+bool np_proposal_slots_otherwise(const struct neap_header *header,
+                                 struct np_members_slots *ret_slots);
+
 /* False: it has died, or its references are not where a descriptor says. */
-bool np_proposal_slots(const struct neap_header *header, struct np_members_slots *ret_slots);
+static inline bool np_proposal_slots(const struct neap_header *header,
+                                     struct np_members_slots *ret_slots)
+{
+    /* relaxed, both: written at birth, before a stop; 0 and no array when it has died */
+    uint32_t index = np_load_relaxed(&header->type);
+    bool array = (np_load_relaxed(&header->flags) & NP_FLAG_ARRAY) != 0;
+    const struct np_plan *plan = np_plan_at(index);
+    if (np_unlikely(index == 0 || !plan->simple || array))
+        return np_proposal_slots_otherwise(header, ret_slots);
+    ret_slots->base = (char *)(uintptr_t)header;
+    ret_slots->plan = plan;
+    ret_slots->count = plan->count;
+    return true;
+}
 
 static inline void *np_proposal_read(const struct np_members_slots *slots, size_t number)
 {
@@ -83,14 +100,41 @@ static inline void *np_proposal_read(const struct np_members_slots *slots, size_
     return np_load_relaxed(place); /* relaxed: a hint, and used as an index only */
 }
 
+/* The words: row r, of pool r, is words[r * NP_SIDE_ROW ...]. */
+struct np_proposal_table {
+    uint32_t *words;
+    size_t bytes;
+    size_t used; /* bytes of words that may not be 0 */
+};
+extern struct np_proposal_table np_proposal_table;
+
 /* The word of the object that a reference leads to, or NULL: it is in no pool. */
-uint32_t *np_proposal_word(const void *object);
+static inline uint32_t *np_proposal_word(const void *object)
+{
+    uintptr_t offset = (uintptr_t)neap_header_of(object) - np_region.base;
+    return np_likely(offset < np_region.bytes) ? &np_proposal_table.words[offset / NP_OBJECT_MIN]
+                                               : NULL;
+}
+
+/* The object of a word of the pool's row. */
+static inline struct neap_header *np_proposal_object_at(const struct np_pool *pool,
+                                                        uint32_t granule)
+{
+    uint32_t last_byte = granule * NP_OBJECT_MIN + NP_OBJECT_MIN - 1;
+    return np_block_at(pool, (uint32_t)(((uint64_t)last_byte * pool->reciprocal) >> 32));
+}
+
+/* Stop points. False: it is to end. What has been read before means nothing any more but where
+ * members are. */
+bool np_proposal_poll(void);
+bool np_proposal_poll_sometimes(void); /* one in POLL_EVERY calls is one */
 
 enum {
     NP_PROPOSAL_MEMBER = 1,
     NP_PROPOSAL_MARKED = 2,
     NP_PROPOSAL_CANDIDATE = 4,
-    NP_PROPOSAL_ONE = 8 /* above: the count, or a candidate's number */
+    NP_PROPOSAL_GREY = 4, /* during the trace, when there are no candidates (reach.h) */
+    NP_PROPOSAL_ONE = 8   /* above: the count, or a candidate's number */
 };
 
 enum { NP_PROPOSAL_FIRST = 1 }; /* bit of a candidate's address */

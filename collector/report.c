@@ -97,6 +97,7 @@ void np_report_read(int generation, struct neap_gc_stats *ret_stats)
         .uncollectable = records[generation].uncollectable,
         .pause_p50_ns = np_histogram_quantile(stops, 500),
         .pause_p99_ns = np_histogram_quantile(stops, 990),
+        .pause_p999_ns = np_histogram_quantile(stops, 999),
         .pause_max_ns = stops->max,
         .stopped_ns = stops->sum,
         .total_ns = records[generation].total_ns,

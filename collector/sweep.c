@@ -231,6 +231,7 @@ static void free_alone(struct neap_header *first, const struct neap_header *end)
         np_object_free(header);
         poll(++done);
     }
+    np_tls.heap->old_freed -= (int64_t)done; /* not by counting */
 }
 
 /* ---- together: the rounds ---- */

@@ -58,6 +58,7 @@ static void free_small(struct neap_header *header)
     uint8_t gc = np_load_relaxed(&header->gc);
     np_store_relaxed(&header->type, 0);
     if (np_unlikely(gc & NP_GC_GENERATION)) {
+        np_tls.heap->old_freed++;
         if (np_unlikely(np_hold_wanted())) {
             np_hold_take(header);
             return;
@@ -357,11 +358,13 @@ static inline void free_fallen(struct np_heap *heap, struct neap_header *header)
 {
     const struct np_pool *pool = np_pool_of(header);
     /* relaxed: our id only if the pool is ours, generations and all */
-    if ((np_load_relaxed(&header->gc) & NP_GC_GENERATION) &&
-        (np_hold_wanted() ||
-         !(np_load_relaxed(&pool->owner) == heap->id && (pool->generations & 1)))) {
-        free_small(header);
-        return;
+    if (np_load_relaxed(&header->gc) & NP_GC_GENERATION) {
+        if (np_hold_wanted() ||
+            !(np_load_relaxed(&pool->owner) == heap->id && (pool->generations & 1))) {
+            free_small(header);
+            return;
+        }
+        heap->old_freed++;
     }
     np_store_relaxed(&header->type, 0);
     np_heap_give(heap, header);

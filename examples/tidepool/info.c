@@ -156,9 +156,10 @@ static void section_collector(struct reply *text)
         neap_gc_get_stats(generation, &gc);
         line(text,
              "gc_gen%d:collections=%" PRIu64 ",collected=%" PRIu64 ",pause_p50_us=%.1f"
-             ",pause_p99_us=%.1f,pause_max_us=%.1f",
+             ",pause_p99_us=%.1f,pause_p999_us=%.1f,pause_max_us=%.1f",
              generation, gc.collections, gc.collected, (double)gc.pause_p50_ns / 1e3,
-             (double)gc.pause_p99_ns / 1e3, (double)gc.pause_max_ns / 1e3);
+             (double)gc.pause_p99_ns / 1e3, (double)gc.pause_p999_ns / 1e3,
+             (double)gc.pause_max_ns / 1e3);
     }
 }
 

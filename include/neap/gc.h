@@ -108,6 +108,7 @@ struct neap_gc_stats {
                         * stopped, that freed something; not among `collections` */
     uint64_t confined_collected;       /* objects they freed */
     uint64_t by_cause[NEAP_GC_CAUSES]; /* of `collections`, by enum neap_gc_cause */
+    uint64_t pause_p999_ns;            /* as pause_p99_ns */
 };
 
 /* The macro neap_gc_get_stats(generation, &stats) passes the size, so that the struct may grow.

@@ -132,8 +132,9 @@ static void statistics(void)
     is_int(after.collections - before.collections, 1, "one collection more");
     is_int(after.collected - before.collected, 1, "one object more");
     ok(after.pause_max_ns > 0 && after.pause_p50_ns > 0 &&
-           after.pause_p50_ns <= after.pause_p99_ns && after.pause_p99_ns <= after.pause_max_ns &&
-           after.stopped_ns > before.stopped_ns && after.total_ns >= after.stopped_ns,
+           after.pause_p50_ns <= after.pause_p99_ns && after.pause_p99_ns <= after.pause_p999_ns &&
+           after.pause_p999_ns <= after.pause_max_ns && after.stopped_ns > before.stopped_ns &&
+           after.total_ns >= after.stopped_ns,
        "times are in order");
 }
 

@@ -272,6 +272,28 @@ static void the_rest_is_stopped_for(void)
     is_alive(before, "a list that holds itself is found by a stopped collection");
 }
 
+static uint64_t stopped_whole(void)
+{
+    struct neap_gc_stats stats;
+    (void)neap_gc_get_stats(2, &stats);
+    return stats.phase_ns[NEAP_GC_PHASE_GATHER];
+}
+
+static void nothing_is_stopped_for_in_vain(void)
+{
+    struct neap_list *list = neap_list_new();
+    if (list == NULL)
+        bail("no memory for a list");
+    grow_old();
+    for (int i = 0; i < ROUNDS_MOST; i++)
+        run_cycle();
+    uint64_t before = stopped_whole();
+    for (int i = 0; i < ROUNDS_MOST; i++)
+        run_cycle();
+    is_int(stopped_whole(), before, "what lives outside is not stopped for again and again");
+    neap_release(list);
+}
+
 static void a_stopped_one_ends_it(void)
 {
     uint64_t before = alive();
@@ -495,6 +517,7 @@ int main(void)
     weak_references_die_first();
     finalizers_run();
     the_rest_is_stopped_for();
+    nothing_is_stopped_for_in_vain();
     a_stopped_one_ends_it();
     forks();
     nothing_that_lives();

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Words are MEMBER, then MARKED and GREY, then MARKED: grey ones have been found and not visited.
+ * Targets in the row at hand are visited in the same visit of the row, the words of others wait in
+ * a ring while they come into the cache. */
+#include "collector/reach.h"
+
+#include "alloc/pool.h"
+#include "collector/side.h"
+
+enum {
+    LINE = NP_CACHE_LINE / sizeof(uint32_t), /* words looked at together */
+    FAR = 32,                                /* words on their way into the cache */
+    AHEAD = 16,                              /* objects on their way */
+    FOUND_PER_MEMBER = 4,                    /* references that wait on the stack */
+    WORTH = 3,                               /* objects per row that make a pass worth it */
+    WIDE = 8,                                /* grey objects per row to begin passes with */
+    BUDGET = 16                              /* objects per row visited to get so many */
+};
+
+/* The stack holds references as they were found, to be marked in their turn, while the words of
+ * those before come into the cache; in its last part, which has room for every member once, marked
+ * ones, with bit 0 set. The ring holds references found breadth first. */
+static struct {
+    uintptr_t *stack; /* reserved, both */
+    struct neap_header **ring;
+    size_t top, most_found;
+    size_t first, count, room; /* of the ring */
+    uint64_t marked, visited, grey;
+} reach;
+
+#define MARKED ((uintptr_t)1)
+
+bool np_reach_begin(uint64_t members, uint32_t rows)
+{
+    reach.top = reach.first = reach.count = 0;
+    reach.most_found = members * FOUND_PER_MEMBER;
+    reach.room = (size_t)rows * WIDE;
+    reach.stack = np_proposal_memory(reach.most_found + members, sizeof *reach.stack);
+    reach.ring = np_proposal_memory(reach.room, sizeof(struct neap_header *));
+    return reach.stack != NULL && reach.ring != NULL;
+}
+
+void np_reach_drop(void)
+{
+    reach.stack = NULL;
+    reach.ring = NULL;
+}
+
+static uint32_t *word_of(const struct neap_header *header)
+{
+    return np_proposal_word(np_object_of((struct neap_header *)(uintptr_t)header));
+}
+
+static uint32_t *row_words(uint32_t row)
+{
+    return np_proposal_table.words + (size_t)row * NP_SIDE_ROW;
+}
+
+/* ---- depth first ---- */
+
+struct queue {
+    unsigned first, count;
+    struct neap_header *targets[AHEAD];
+};
+
+static inline void enter(struct queue *queue, struct neap_header *header)
+{
+    __builtin_prefetch(word_of(header));
+    __builtin_prefetch(header);
+    queue->targets[(queue->first + queue->count++) % AHEAD] = header;
+}
+
+/* The word says that it may be marked. from: the state it has then, to: the state it gets. */
+struct marking {
+    uint32_t from, to;
+};
+
+static const struct marking from_member = {NP_PROPOSAL_MEMBER, NP_PROPOSAL_MARKED};
+static const struct marking from_candidate = {NP_PROPOSAL_CANDIDATE, NP_PROPOSAL_MARKED};
+
+static inline bool mark(uint32_t *word, struct marking marking)
+{
+    if ((*word & (marking.from | marking.to)) != marking.from)
+        return false;
+    *word = (*word & ~marking.from) | marking.to | NP_PROPOSAL_MEMBER;
+    reach.marked++;
+    return true;
+}
+
+static void visit(struct queue *queue, struct neap_header *header, struct marking marking)
+{
+    struct np_members_slots slots;
+    if (!np_proposal_slots(header, &slots))
+        return;
+    for (size_t i = 0; i < slots.count; i++) {
+        const void *child = np_proposal_read(&slots, i);
+        uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
+        if (word == NULL)
+            continue;
+        if (queue->count < AHEAD)
+            enter(queue, neap_header_of(child));
+        else if (reach.top < reach.most_found)
+            reach.stack[reach.top++] = (uintptr_t)neap_header_of(child);
+        else if (mark(word, marking))
+            reach.stack[reach.top++] = (uintptr_t)neap_header_of(child) | MARKED;
+    }
+}
+
+/* start is marked. False: it is to end. */
+static bool mark_all_from(struct neap_header *start, struct marking marking)
+{
+    struct queue queue = {0};
+    visit(&queue, start, marking);
+    for (;;) {
+        while (queue.count < AHEAD && reach.top > 0) {
+            uintptr_t found = reach.stack[--reach.top];
+            if (found & MARKED)
+                visit(&queue, (struct neap_header *)(found & ~MARKED), marking);
+            else
+                enter(&queue, (struct neap_header *)found);
+        }
+        if (queue.count == 0)
+            return true;
+        struct neap_header *header = queue.targets[queue.first++ % AHEAD];
+        queue.count--;
+        if (mark(word_of(header), marking))
+            visit(&queue, header, marking);
+        if (!np_proposal_poll_sometimes())
+            return false;
+    }
+}
+
+bool np_reach_from_candidate(struct neap_header *header)
+{
+    reach.top = 0;
+    return !mark(word_of(header), from_candidate) || mark_all_from(header, from_candidate);
+}
+
+/* ---- in the order of memory ---- */
+
+struct marker {
+    uint32_t *own; /* words of the row at hand, or NULL */
+    unsigned near_count, next;
+    uint16_t near[NP_SIDE_ROW]; /* granules of the row at hand: each is marked once */
+    uint32_t *far[FAR];
+};
+
+static uint32_t nobodys_word; /* in empty places of rings */
+
+static inline void mark_grey(uint32_t *word)
+{
+    if ((*word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) != NP_PROPOSAL_MEMBER)
+        return;
+    *word |= NP_PROPOSAL_MARKED | NP_PROPOSAL_GREY;
+    reach.marked++;
+    reach.grey++;
+}
+
+static inline void mark_near(struct marker *m, uint32_t *word)
+{
+    if ((*word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) != NP_PROPOSAL_MEMBER)
+        return;
+    *word |= NP_PROPOSAL_MARKED;
+    reach.marked++;
+    m->near[m->near_count++] = (uint16_t)(word - m->own);
+}
+
+static inline void begin_far(struct marker *m)
+{
+    m->next = 0;
+    for (unsigned i = 0; i < FAR; i++)
+        m->far[i] = &nobodys_word;
+}
+
+/* Afterwards the ring is empty again. */
+static inline void end_far(struct marker *m)
+{
+    unsigned used = m->next < FAR ? m->next : FAR;
+    for (unsigned i = 0; i < used; i++) {
+        mark_grey(m->far[i]);
+        m->far[i] = &nobodys_word;
+    }
+    m->next = 0;
+}
+
+static inline void mark_target(struct marker *m, const void *child)
+{
+    uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
+    if (word == NULL)
+        return;
+    if ((uintptr_t)word - (uintptr_t)m->own < NP_SIDE_ROW * sizeof *word) {
+        mark_near(m, word);
+        return;
+    }
+    __builtin_prefetch(word, 1);
+    mark_grey(m->far[m->next % FAR]);
+    m->far[m->next++ % FAR] = word;
+}
+
+static inline void visit_in_order(struct marker *m, const struct neap_header *header)
+{
+    struct np_members_slots slots;
+    if (!np_proposal_slots(header, &slots))
+        return;
+    for (size_t i = 0; i < slots.count; i++)
+        mark_target(m, np_proposal_read(&slots, i));
+}
+
+/* A count below 0 is a reference that moved while it was counted: it lives, like one above. */
+static inline bool is_root(uint32_t word)
+{
+    return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER &&
+           word >= NP_PROPOSAL_ONE;
+}
+
+/* Is there anything to look at among the words of a line? roots: members whose count is not used
+ * up, too. */
+static inline bool line_is_empty(const uint32_t *words, bool roots)
+{
+    const uint64_t ones = UINT64_C(0x100000001);
+    uint64_t found = 0;
+    for (unsigned i = 0; i < LINE; i += 2) {
+        uint64_t pair = *(const np_word *)(const void *)(words + i);
+        found |= pair & (ones * NP_PROPOSAL_GREY);
+        if (roots)
+            found |= pair & (ones * ~(uint32_t)(NP_PROPOSAL_ONE - 1)) &
+                     ((pair & (ones * NP_PROPOSAL_MEMBER)) * UINT32_MAX);
+    }
+    return found == 0;
+}
+
+/* Puts the word's object on the row's list, if it is grey or a root. */
+static inline void take_word(struct marker *m, const struct np_pool *pool, unsigned granule,
+                             bool roots)
+{
+    uint32_t *word = &m->own[granule];
+    if (*word & NP_PROPOSAL_GREY)
+        reach.grey--;
+    else if (roots && is_root(*word))
+        reach.marked++;
+    else
+        return;
+    *word = (*word | NP_PROPOSAL_MARKED) & ~(uint32_t)NP_PROPOSAL_GREY;
+    const struct neap_header *header = np_proposal_object_at(pool, granule);
+    __builtin_prefetch(header);
+    __builtin_prefetch((const char *)header + NP_OBJECT_MIN); /* it may straddle two lines */
+    m->near[m->near_count++] = (uint16_t)granule;
+}
+
+/* First all that is grey is listed, and comes into the cache meanwhile; then it is visited, and
+ * what it leads to in the same row. */
+static inline __attribute__((always_inline)) void pass_row(struct marker *m, uint32_t row,
+                                                           bool roots)
+{
+    const struct np_pool *pool = &np_region.pools[row];
+    m->own = row_words(row);
+    m->near_count = 0;
+    for (unsigned line = 0; line < NP_SIDE_ROW; line += LINE)
+        if (!line_is_empty(m->own + line, roots))
+            for (unsigned k = 0; k < LINE; k++)
+                take_word(m, pool, line + k, roots);
+    for (unsigned i = 0; i < m->near_count; i++)
+        visit_in_order(m, np_proposal_object_at(pool, m->near[i]));
+    reach.visited += m->near_count;
+    if (m->next > 0)
+        end_far(m); /* the next row may be among them */
+}
+
+static bool pass_rows(uint32_t rows, bool roots, bool down)
+{
+    struct marker marker;
+    begin_far(&marker);
+    for (uint32_t i = 0; i < rows; i++) {
+        uint32_t row = down ? rows - 1 - i : i;
+        if (roots)
+            pass_row(&marker, row, true);
+        else
+            pass_row(&marker, row, false);
+        if (!np_proposal_poll())
+            return false;
+    }
+    return true;
+}
+
+/* ---- breadth first ---- */
+
+static void enqueue(struct neap_header *header)
+{
+    size_t place = reach.first + reach.count++;
+    reach.ring[place < reach.room ? place : place - reach.room] = header;
+}
+
+static struct neap_header *peek(size_t ahead)
+{
+    size_t place = reach.first + ahead;
+    return reach.ring[place < reach.room ? place : place - reach.room];
+}
+
+static struct neap_header *dequeue(void)
+{
+    struct neap_header *header = peek(0);
+    reach.first = reach.first + 1 < reach.room ? reach.first + 1 : 0;
+    reach.count--;
+    return header;
+}
+
+/* Calls `each` for every grey object, which is not grey any more. False: it is to end. */
+static bool each_grey(uint32_t rows, bool (*each)(struct neap_header *header))
+{
+    for (uint32_t row = 0; row < rows; row++) {
+        uint32_t *words = row_words(row);
+        for (unsigned line = 0; line < NP_SIDE_ROW; line += LINE) {
+            if (line_is_empty(words + line, false))
+                continue;
+            for (unsigned k = line; k < line + LINE; k++) {
+                if (!(words[k] & NP_PROPOSAL_GREY))
+                    continue;
+                words[k] &= ~(uint32_t)NP_PROPOSAL_GREY;
+                reach.grey--;
+                if (!each(np_proposal_object_at(&np_region.pools[row], k)))
+                    return false;
+            }
+        }
+        if (!np_proposal_poll())
+            return false;
+    }
+    return true;
+}
+
+/* Its children wait in the ring; those that do not fit, as grey. */
+static bool enqueue_children(struct neap_header *header)
+{
+    struct np_members_slots slots;
+    if (!np_proposal_slots(header, &slots))
+        return true;
+    for (size_t i = 0; i < slots.count; i++) {
+        const void *child = np_proposal_read(&slots, i);
+        uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
+        if (word == NULL)
+            continue;
+        if (reach.count < reach.room) {
+            __builtin_prefetch(word, 1);
+            enqueue(neap_header_of(child));
+        } else {
+            mark_grey(word);
+        }
+    }
+    return true;
+}
+
+/* Until the ring is full, empty, or the budget spent. False: it is to end. */
+static bool spread(uint32_t rows)
+{
+    for (size_t left = (size_t)rows * BUDGET; left > 0; left--) {
+        if (reach.count == 0 || reach.count == reach.room)
+            break;
+        if (reach.count > AHEAD)
+            __builtin_prefetch(peek(AHEAD));
+        struct neap_header *header = dequeue();
+        if (mark(word_of(header), from_member))
+            (void)enqueue_children(header);
+        if (!np_proposal_poll_sometimes())
+            return false;
+    }
+    return true;
+}
+
+static bool mark_all_from_member(struct neap_header *header)
+{
+    return mark_all_from(header, from_member);
+}
+
+/* What is grey spreads until there is enough for passes, and is grey again; where there never is,
+ * all that it reaches is marked depth first. */
+static bool widen(uint32_t rows, bool *ret_wide)
+{
+    if (!each_grey(rows, enqueue_children) || !spread(rows))
+        return false;
+    *ret_wide = reach.count >= reach.room / 2;
+    while (reach.count > 0)
+        mark_grey(word_of(dequeue()));
+    return *ret_wide || each_grey(rows, mark_all_from_member);
+}
+
+bool np_reach_from_held(uint32_t rows, uint64_t *ret_marked)
+{
+    bool down = false, wide = true, rich = false;
+    reach.marked = reach.grey = 0;
+    if (!pass_rows(rows, true, down))
+        return false;
+    while (wide && reach.grey > 0) {
+        if (!rich && !widen(rows, &wide))
+            return false;
+        /* two in a row, one of each direction, before it is given up */
+        rich = false;
+        for (unsigned pass = 0; pass < 2 && wide && reach.grey > 0 && !rich; pass++) {
+            down = !down;
+            reach.visited = 0;
+            if (!pass_rows(rows, false, down))
+                return false;
+            rich = reach.visited >= (uint64_t)rows * WORTH;
+        }
+    }
+    *ret_marked += reach.marked;
+    return true;
+}
