@@ -23,7 +23,7 @@ tr.ours td { font-weight: 600; } tr.ours td.more { font-weight: normal; }
 td svg { display: block; width: 100%; height: 15px; } svg.plot { width: 100%; max-width: 46rem; height: auto; }
 svg.plot text { font-size: 13px; fill: currentColor; } svg.plot .grid { stroke: #8884; }
 nav { columns: 3; font-size: 0.9rem; } nav a { display: block; } a { color: inherit; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } .wide td { padding-right: 0.8rem; }
 @media (max-width: 46rem) { body { margin-top: 1rem; } nav { columns: 1; } nav a { padding: 0.25rem 0; }
 table.row, table.row tbody { display: block; } table.row tr { display: grid; padding-bottom: 0.5rem;
 grid-template-columns: 1fr auto 4.2rem; } table.row td:nth-child(n) { width: auto; padding-right: 0; }
@@ -144,21 +144,13 @@ def write(path, told, goals, is_ours, number, metric_of):
             f'interleaved repetitions{" (quick: short ones)" if told["quick"] else ""}, load at the start '
             f'{machine["load"]:.2f}</p>',
             '<p>Blue bars are neap. A bar is the median, the orange line the range of the repetitions; the ratio is '
-            'to the best peer that is not neap. Shorter is better. To the right: what else the row tells. '
+            'to the best peer that is not neap. Shorter is better. In small print: what else the row tells. '
             'A bar with a white cut is longer than drawn.</p>']
-    if goals:
-        page.append('<h2>Goals</h2><div class="wide"><table><tr><th></th><th>row</th><th>neap</th><th>figure</th>'
-                    '<th class="n">measured</th><th class="n">at most</th></tr>')
-        for reached, row, peer, metric, value, limit, of in goals:
-            mark = '<td class="hit">reached</td>' if reached else '<td class="miss">missed</td>'
-            page.append(f'<tr>{mark}<td>{html.escape(row)}</td><td>{html.escape(peer)}</td>'
-                        f'<td>{html.escape(metric)}</td><td class="n">{number(value)}</td><td class="n">'
-                        f'{number(limit)}{"" if of == "-" else " &times; " + html.escape(of)}</td></tr>')
-        page.append('</table></div>')
     rows = dict.fromkeys(list(told['figures']) + list(told['skipped']))
     page.append('<h2>Contents</h2><nav>' + ''.join(
         f'<a href="#{html.escape(name)}">{html.escape(QUESTIONS.get(name, name))}</a>'
-        for name in dict.fromkeys(row.split('/')[0] for row in rows)) + '</nav>')
+        for name in dict.fromkeys(row.split('/')[0] for row in rows))
+        + ('<a href="#goals">Goals: what was asked</a>' if goals else '') + '</nav>')
     if told.get('missing'):
         page.append('<h2>Missing</h2><p>Not measured, because not built: ' + ', '.join(
             html.escape(program + (f' (package {package})' if package else ''))
@@ -176,6 +168,15 @@ def write(path, told, goals, is_ours, number, metric_of):
         metric = metric_of(row)
         page.append(row_table(row, told['figures'].get(row, {}), told['skipped'].get(row, {}), metric, is_ours,
                               number))
+    if goals:
+        page.append('<h2 id="goals">Goals</h2><div class="wide"><table><tr><th></th><th>row</th><th>neap</th>'
+                    '<th>figure</th><th class="n">measured</th><th class="n">at most</th></tr>')
+        for reached, row, peer, metric, value, limit, of in goals:
+            mark = '<td class="hit">reached</td>' if reached else '<td class="miss">missed</td>'
+            page.append(f'<tr>{mark}<td>{html.escape(row)}</td><td>{html.escape(peer)}</td>'
+                        f'<td>{html.escape(metric)}</td><td class="n">{number(value)}</td><td class="n">'
+                        f'{number(limit)}{"" if of == "-" else " &times; " + html.escape(of)}</td></tr>')
+        page.append('</table></div>')
     page.append('<h2>Versions</h2><p class="small">'
                 + ', '.join(f'{html.escape(name)} {html.escape(version)}'
                             for name, version in sorted(told['versions'].items()))

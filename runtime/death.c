@@ -229,7 +229,7 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
 static inline bool can_fall(const struct neap_header *header, const struct np_plan *plan)
 {
     const uint8_t more = NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED;
-    return plan->simple && !plan->may_need_user && !plan->disposes && !(header->flags & more) &&
+    return !(header->flags & more) && plan->simple && !plan->may_need_user && !plan->disposes &&
            !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
 }
 

@@ -123,7 +123,7 @@ ok(text.count("<polyline") == 2 and "5, 900" in text and "35, 6.3e+03" in text,
 # ---- the README's table ----
 
 status, output = run([sys.executable, TABLE, old])
-ok(status == 1 and "| `--only counting/one` |" in output and "plain 2.1" in output and
+ok(status == 1 and "| `./run bench --only counting/one` |" in output and "plain 2.1" in output and
    "no figures for alloc/lifo_48" in output, "a row of the table, with what repeats it", output)
 
 # ---- what takes long ----
