@@ -17,7 +17,7 @@ enum {
 #else
 enum { CHILD_THREADS = 2 };
 #endif
-enum { FORKS = HARNESS_SLOW ? 12 : 60, WORKERS = 4 };
+enum { FORKS = HARNESS_SLOW ? 12 : 60, FORKS_UNATTACHED = HARNESS_SLOW ? 3 : 10, WORKERS = 4 };
 
 struct node {
     struct node *next, *shared;
@@ -97,7 +97,7 @@ static void work(void *arg, unsigned index)
 static void *fork_unattached(void *arg)
 {
     int *failed = arg;
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < FORKS_UNATTACHED; i++) {
         pid_t pid = fork();
         if (pid == 0) {
             if (neap_thread_attach("child") != NEAP_OK)

@@ -12,7 +12,7 @@
 
 #include <neap/neap.h>
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || defined NP_VALGRIND
 #    define SANITIZED 1
 #elif defined __has_feature
 #    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
