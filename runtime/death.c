@@ -225,21 +225,25 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
 
 /* ---- falling: most objects have a few references at fixed places and run no code ---- */
 
-/* Its death is nothing but its children's releases and its block's return. */
+/* Its death is nothing but its children's releases and its block's return; false with any of the
+ * flags. */
+static inline bool is_plain_without(const struct neap_header *header, const struct np_plan *plan,
+                                    uint8_t flags)
+{
+    return !(header->flags & flags) && plan->simple && !plan->may_need_user && !plan->disposes &&
+           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
+}
+
 static inline bool can_fall(const struct neap_header *header, const struct np_plan *plan)
 {
-    const uint8_t more = NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED;
-    return !(header->flags & more) && plan->simple && !plan->may_need_user && !plan->disposes &&
-           !(np_load_relaxed(&header->shared) & NP_HAS_WEAK);
+    return is_plain_without(header, plan, NP_FLAG_ARRAY | NP_FLAG_LARGE | NP_FLAG_TRACED);
 }
 
 /* It could, if it were not traced: the tracer is told, and what remains is as if it never was. */
 static np_noinline bool untrace(struct neap_header *header)
 {
-    const struct np_plan *plan = np_plan_at(header->type);
-    if (!(header->flags & NP_FLAG_TRACED) || (header->flags & (NP_FLAG_ARRAY | NP_FLAG_LARGE)) ||
-        !plan->simple || plan->may_need_user || plan->disposes ||
-        (np_load_relaxed(&header->shared) & NP_HAS_WEAK))
+    if (!(header->flags & NP_FLAG_TRACED) ||
+        !is_plain_without(header, np_plan_at(header->type), NP_FLAG_ARRAY | NP_FLAG_LARGE))
         return false;
     tell_tracer(header);
     np_store_relaxed(&header->flags, (uint8_t)(header->flags & ~NP_FLAG_TRACED));
