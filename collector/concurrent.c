@@ -141,21 +141,6 @@ static void rest_until(uint64_t until_ns)
     }
 }
 
-/* What died by counting when garbage released what it held: here as far as no user code is needed,
- * the rest where user code may run. */
-static void settle_deaths(void)
-{
-    struct np_local *local = np_tls.local;
-    do {
-        np_death_drain_plain(local, DEATHS_AT_ONCE);
-        np_death_leave_user(local);
-        if (local->dying[NP_DYING_PLAIN] == NULL && local->partial != NULL)
-            np_death_drain(local, DEATHS_AT_ONCE); /* watched, and nobody is to be called */
-        np_batch_flush(local);
-        np_quiescent_point(np_tls.thread);
-    } while (!np_death_is_empty(local) || np_batch_is_open(local));
-}
-
 /* One stop, at most. False: there was nothing to judge. */
 static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
 {
@@ -201,7 +186,7 @@ static void judge_all(void)
         clear_first(at, end);
         if (!judge_slice(proposal->candidates + at, end - at, one))
             continue;
-        settle_deaths();
+        np_death_settle(np_tls.local, DEATHS_AT_ONCE);
         rest_until(cycle.rest_until_ns);
     }
 }
@@ -322,7 +307,7 @@ static void serve(void)
         /* cut short or not: its phases lie in it */
         np_report_span(&what, start_ns);
     }
-    settle_deaths();
+    np_death_settle(np_tls.local, DEATHS_AT_ONCE);
     np_store_relaxed(&concurrent.cycles, concurrent.cycles + 1); /* relaxed: a count */
 }
 

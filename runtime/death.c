@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "base/perturb.h"
+#include "runtime/batch.h"
 #include "runtime/count.h"
 #include "runtime/ephemeron.h"
 #include "runtime/grace.h"
@@ -23,6 +24,7 @@
 #include "runtime/plan.h"
 #include "runtime/visit.h"
 #include "runtime/weak.h"
+#include "threads/safepoint.h"
 #include "threads/thread.h"
 
 /* ---- word 0 of the dead ---- */
@@ -184,8 +186,8 @@ static void run_finalizer(struct neap_header *header, const struct neap_type *ty
     np_release(header, NP_LOUD);
 }
 
-/* Disposed of, children released. */
-static void finish(struct neap_header *header)
+/* Disposed of, children released. The cleanups become pending where user code may not run. */
+static void finish(struct neap_header *header, bool plain_only)
 {
     if (np_likely(!(np_load_relaxed(&header->shared) & NP_HAS_WEAK))) {
         np_object_free(header);
@@ -195,7 +197,10 @@ static void finish(struct neap_header *header)
     np_list_init(&cleanups);
     np_cleanup_take(header, &cleanups);
     np_object_free(header);
-    np_pending_run_all(&cleanups);
+    if (plain_only)
+        np_pending_push_all(&cleanups);
+    else
+        np_pending_run_all(&cleanups);
 }
 
 /* np_tls.dying is not 0. False: it became local->partial. */
@@ -219,7 +224,7 @@ static bool destroy(struct np_local *local, struct neap_header *header, uint64_t
     }
     if (!release_children(local, header, type, budget))
         return false;
-    finish(header);
+    finish(header, false);
     return true;
 }
 
@@ -445,19 +450,12 @@ static uint64_t all_if_0(uint64_t budget)
     return budget == 0 ? UINT64_MAX : budget;
 }
 
-/* The end of such an object may call a cleanup. */
-static bool has_watchers(const struct neap_header *header)
-{
-    return (np_load_relaxed(&header->shared) & NP_HAS_WEAK) != 0; /* relaxed: it is ours alone */
-}
-
 /* At most *budget, from which it takes what it used: 0 leaves all but prompt objects for later. */
 static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
 {
     np_tls.dying++;
     for (;;) {
-        if (local->partial != NULL && *budget > 0 &&
-            !(plain_only && has_watchers(local->partial))) {
+        if (local->partial != NULL && *budget > 0) {
             struct neap_header *header = local->partial;
             size_t next = local->partial_next;
             np_store_relaxed(&local->partial, NULL);
@@ -465,7 +463,7 @@ static bool drain(struct np_local *local, uint64_t *budget, bool plain_only)
             if (type->flags & NP_TYPE_PIECEMEAL
                     ? release_pieces(local, header, np_piecemeal_of(type), budget)
                     : release_long(local, header, type, next, budget))
-                finish(header);
+                finish(header, plain_only);
             continue;
         }
         struct neap_header *header = next_of(local, plain_only, *budget == 0);
@@ -504,24 +502,36 @@ void np_death_drain_plain(struct np_local *local, uint64_t budget)
         drain(local, &budget, true);
 }
 
-void np_death_take_plain(struct np_local *from)
+void np_death_take(struct np_local *from)
 {
     struct np_local *local = np_tls.local;
-    while (from->dying[NP_DYING_PLAIN] != NULL)
-        push(&local->dying[NP_DYING_PLAIN], pop(&from->dying[NP_DYING_PLAIN]));
-    if (from->partial != NULL && local->partial == NULL && !has_watchers(from->partial)) {
-        np_store_relaxed(&local->partial, from->partial);
-        local->partial_next = from->partial_next;
-        np_store_relaxed(&from->partial, NULL);
+    np_assert(np_death_is_empty(local));
+    /* relaxed, all: ours by the claim; hints for others */
+    for (unsigned list = 0; list < NP_DYING_LISTS; list++) {
+        np_store_relaxed(&local->dying[list], from->dying[list]);
+        np_store_relaxed(&from->dying[list], NULL);
     }
+    np_store_relaxed(&local->partial, from->partial);
+    local->partial_next = from->partial_next;
+    np_store_relaxed(&from->partial, NULL);
 }
 
-void np_death_leave_user(struct np_local *local)
+static void leave_user(struct np_local *local)
 {
     while (local->dying[NP_DYING_PROMPT] != NULL)
         np_pending_push_object(pop(&local->dying[NP_DYING_PROMPT]));
     while (local->dying[NP_DYING_USER] != NULL)
         np_pending_push_object(pop(&local->dying[NP_DYING_USER]));
+}
+
+void np_death_settle(struct np_local *local, uint64_t step)
+{
+    do {
+        np_death_drain_plain(local, step);
+        leave_user(local);
+        np_batch_flush(local);
+        np_quiescent_point(np_tls.thread);
+    } while (!np_death_is_empty(local) || np_batch_is_open(local));
 }
 
 /* The outermost death of an object that falls, and of those that follow it. */

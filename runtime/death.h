@@ -33,18 +33,25 @@ bool np_death_drain(struct np_local *local, uint64_t budget);
 /* The same, at most *budget (here 0 is none), from which it takes what it used. */
 bool np_death_drain_within(struct np_local *local, uint64_t *budget);
 
-/* Does nothing of the thread wait for destruction? */
+/* Does nothing of the thread wait for destruction? A hint if it is another one's. */
 static inline bool np_death_is_empty(const struct np_local *local)
 {
-    return local->partial == NULL && local->dying[NP_DYING_PLAIN] == NULL &&
-           local->dying[NP_DYING_USER] == NULL && local->dying[NP_DYING_PROMPT] == NULL;
+    /* relaxed, all: exact for the thread itself and whoever claimed it */
+    return np_load_relaxed(&local->partial) == NULL &&
+           np_load_relaxed(&local->dying[NP_DYING_PLAIN]) == NULL &&
+           np_load_relaxed(&local->dying[NP_DYING_USER]) == NULL &&
+           np_load_relaxed(&local->dying[NP_DYING_PROMPT]) == NULL;
 }
 
 /* The same for those whose death needs no user code: an allocation's slow path. */
 void np_death_drain_plain(struct np_local *local, uint64_t budget);
 
-/* Takes over the dead of a claimed slot whose destruction needs no user code. */
-void np_death_take_plain(struct np_local *from);
+/* All of the calling thread's dead, `step` at once with a quiescent point after each step:
+ * destroyed if that needs no user code, else pending. */
+void np_death_settle(struct np_local *local, uint64_t step);
+
+/* Takes over the dead of a claimed slot; the caller has none. */
+void np_death_take(struct np_local *from);
 
 /* Destroys one object of the pending list, then what it held, within release_budget. */
 void np_death_of_pending(struct neap_header *header);
@@ -59,8 +66,5 @@ static inline void np_object_free_bare(struct neap_header *header)
 /* The block of an object that is disposed of and whose children are released goes back to the
  * allocator. */
 void np_object_free(struct neap_header *header);
-
-/* The dead that wait for user code on this thread become pending: somebody else's. */
-void np_death_leave_user(struct np_local *local);
 
 #endif

@@ -66,32 +66,35 @@ static uint64_t serve_pending(uint64_t now_ns, uint64_t *since_ns)
         np_batch_flush(np_tls.local);
         np_death_drain(np_tls.local, 0); /* the link that the delivery found dead */
     }
-    if (round < ROUNDS)
+    if (round < ROUNDS) {
         *since_ns = 0; /* else the rest of a long chain has waited long enough */
+        if (np_pending_count() > 0)
+            np_pending_ask_all(); /* prompt objects: not the helper's */
+    }
     return STEP_NS;
 }
 
-/* The dead that a thread left behind its budget when it went to sleep. */
+/* The dead that threads left behind their budgets when they went to sleep, as far as no user code
+ * is needed; the rest becomes pending. */
 static void serve_sleepers(void)
 {
+    np_death_settle(np_tls.local, np_options.release_budget);
     for (uint32_t id = 1; id <= np_thread_high(); id++) {
         struct np_thread *thread = np_thread_at((uint16_t)id);
         struct np_local *local = np_local_of((uint16_t)id);
-        /* relaxed: a hint, asked again under the claim */
-        if (local == NULL || thread == np_tls.thread ||
-            (np_load_relaxed(&local->dying[NP_DYING_PLAIN]) == NULL &&
-             np_load_relaxed(&local->partial) == NULL) ||
+        /* hints, asked again under the claim */
+        if (local == NULL || thread == np_tls.thread || np_death_is_empty(local) ||
             !np_thread_claim(thread))
             continue;
-        np_death_take_plain(local);
+        np_death_take(local);
         np_thread_unclaim(thread);
+        np_death_settle(np_tls.local, np_options.release_budget);
     }
-    /* as at a poll, one link per turn; and whoever wants to stop the world does not wait for all */
-    while (!np_death_drain(np_tls.local, np_options.release_budget) ||
-           np_batch_is_open(np_tls.local)) {
-        np_batch_flush(np_tls.local);
-        np_quiescent_point(np_tls.thread);
-    }
+}
+
+static uint64_t sooner(uint64_t ns, uint64_t other_ns)
+{
+    return ns < other_ns ? ns : other_ns;
 }
 
 /* One round of all background work; the caller is attached and at a quiescent point. */
@@ -102,21 +105,30 @@ static uint64_t tick(uint64_t *since_ns)
     if (np_tls.dying > 0)
         return STEP_NS; /* neap_tick inside a dispose */
     np_pressure_serve();
-    uint64_t next_ns = serve_pending(now_ns, since_ns);
-    uint64_t decay_ns;
-    while ((decay_ns = np_alloc_decay(now_ns)) == 0)
+    uint64_t next_ns;
+    while ((next_ns = np_alloc_decay(now_ns)) == 0)
         np_quiescent_point(np_tls.thread);
-    next_ns = decay_ns < next_ns ? decay_ns : next_ns;
+    np_grace_poll(np_tls.local);
     serve_sleepers();
-    /* what a delivery found dead here, and the helper is not to run: whoever polls next does */
+    next_ns = sooner(next_ns, serve_pending(now_ns, since_ns));
+    /* what the helper is not to run: whoever polls next does */
     if (np_options.finalize_ms == 0 && np_pending_count() > 0)
         np_pending_ask_all();
-    np_grace_poll(np_tls.local);
     while (np_table_serve())
         np_quiescent_point(np_tls.thread);
     if (np_grace_bytes() > 0 || np_table_wants_service())
         next_ns = STEP_NS;
     return next_ns < STEP_NS ? STEP_NS : next_ns;
+}
+
+/* The helper sleeps already, by its word, and what it merged on the way there was not in its last
+ * round. */
+static uint64_t look_again(const struct np_local *local, uint64_t next_ns)
+{
+    if (np_grace_bytes() > 0 || !np_death_is_empty(local))
+        return STEP_NS;
+    uint64_t patience_ns = np_options.finalize_ms * 1000000;
+    return np_pending_count() > 0 && patience_ns > 0 ? sooner(next_ns, patience_ns) : next_ns;
 }
 
 static void *helper_routine(void *arg)
@@ -132,11 +144,13 @@ static void *helper_routine(void *arg)
         uint32_t seen =
             np_load_acquire(&helper.word); /* [MM-helper-1] acquire: work before the wake is seen */
         uint64_t next_ns = tick(&helper.pending_ns);
+        struct np_local *local = np_tls.local;
+        np_blocking_enter(np_tls.thread);
+        next_ns = look_again(local, next_ns);
         /* [MM-helper-2] seq_cst: idle is visible before the word is looked at again in np_os_wait
          */
         np_store_seq_cst(&helper.idle, next_ns > 20 * (uint64_t)STEP_NS);
         np_perturb(helper_idle);
-        np_blocking_enter(np_tls.thread);
         np_os_wait(&helper.word, seen, next_ns);
         np_blocking_leave(np_tls.thread);
         np_store_relaxed(&helper.idle, false);

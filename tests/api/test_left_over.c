@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a budget or a grace period left for later is done at the thread's next safepoints, whatever
- * other quiescent points, which run no user code, lie between. */
+ * other quiescent points, which run no user code, lie between; and by others if it sleeps. */
 #include <neap/neap.h>
+
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include "tests/tap.h"
 
-enum { LINKS = 20, SAFEPOINTS = 100 };
+enum { LINKS = 20, SAFEPOINTS = 100, LOOKS = 6000, LOOK_US = 10000 };
 
 struct link {
     struct link *next;
 };
-static int disposed;
+static atomic_int disposed;
+static atomic_int by_strangers; /* neither this thread nor the one that polls */
+static pthread_t sleeper, poller;
 static void link_dispose(void *self)
 {
     (void)self;
+    if (!pthread_equal(pthread_self(), sleeper) && !pthread_equal(pthread_self(), poller))
+        by_strangers++;
     disposed++;
 }
 NEAP_DEFINE_TYPE(link, (next), .dispose = link_dispose);
@@ -28,6 +35,15 @@ static void entry_dispose(void *self)
     disposed++;
 }
 NEAP_DEFINE_TYPE(entry, (NEAP_ATOMIC(next)), .dispose = entry_dispose, .flags = NEAP_PEEKABLE);
+
+struct leaf {
+    int value;
+};
+NEAP_DEFINE_TYPE(leaf, ());
+struct cell {
+    struct leaf *leaf;
+};
+NEAP_DEFINE_TYPE(cell, (leaf));
 
 static struct link *make_chain(void)
 {
@@ -91,16 +107,103 @@ static void expect_all_dead(void (*point)(void), const char *name)
        LINKS + 1);
 }
 
-int main(void)
+static void note_gone(void *arg)
 {
-    plan(7);
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+/* An array whose end somebody wants to know of: its children alone exceed the budget. */
+static void drop_watched_array(atomic_int *gone)
+{
+    struct cell *cells = neap_new_array(cell, LINKS);
+    for (int i = 0; i < LINKS; i++)
+        neap_give(&cells[i].leaf, neap_new(leaf));
+    if (neap_cleanup_add(cells, note_gone, gone) != NEAP_OK)
+        bail("neap_cleanup_add");
+    neap_release(cells);
+}
+
+/* This thread sleeps in one blocking region until `count` has come to `wanted`. */
+static void sleep_until(atomic_int *count, int wanted, const char *name)
+{
+    NEAP_BLOCKING
+    {
+        for (int i = 0; i < LOOKS && atomic_load(count) < wanted; i++)
+            usleep(LOOK_US);
+    }
+    is_int(atomic_load(count), wanted, "%s", name);
+}
+
+static void expect_dead_asleep(void)
+{
+    disposed = by_strangers = 0;
+    neap_release(make_chain());
+    sleep_until(&disposed, LINKS, "a chain with disposals, while its thread sleeps");
+    ok(by_strangers > 0, "which the helper ran");
+    disposed = 0;
+    neap_release(make_entries());
+    sleep_until(&disposed, LINKS + 1, "peekable ones");
+    atomic_int gone = 0;
+    drop_watched_array(&gone);
+    sleep_until(&gone, 1, "an array with a cleanup");
+}
+
+static atomic_bool enough, polls;
+static void *poll_until_enough(void *arg)
+{
+    (void)arg;
+    poller = pthread_self();
+    atomic_store(&polls, true);
+    while (!atomic_load(&enough)) {
+        neap_safepoint();
+        NEAP_BLOCKED(usleep(LOOK_US));
+    }
+    return NULL;
+}
+
+/* The helper may not run user code: it hands it to whoever polls. */
+static void expect_dead_by_poller(void)
+{
+    pthread_t thread;
+    if (neap_thread_create(&thread, "poller", poll_until_enough, NULL) != NEAP_OK)
+        bail("neap_thread_create");
+    while (!atomic_load(&polls))
+        (void)NEAP_BLOCKED(usleep(LOOK_US));
+    disposed = by_strangers = 0;
+    neap_release(make_chain());
+    sleep_until(&disposed, LINKS, "finalize_ms=0: a chain with disposals");
+    is_int(by_strangers, 0, "which none but a thread of the program's ran");
+    atomic_int gone = 0;
+    drop_watched_array(&gone);
+    sleep_until(&gone, 1, "an array with a cleanup");
+    atomic_store(&enough, true);
+    neap_thread_join(thread, NULL);
+}
+
+static void with(uint64_t helper, uint64_t finalize_ms, void (*function)(void))
+{
     struct neap_options options = NEAP_OPTIONS_INIT;
     options.release_budget = 1;
-    options.helper = 0;
+    options.helper = helper;
+    options.finalize_ms = finalize_ms;
     if (neap_init(&options) != NEAP_OK)
         bail("neap_init");
+    function();
+    is_int(neap_shutdown(NULL), 0, "nothing is alive at the end");
+}
+
+static void expect_dead_awake(void)
+{
     expect_all_dead(run_nothing, "neap_run_pending(0)");
     expect_all_dead(lock_something, "neap_lock");
-    is_int(neap_shutdown(NULL), 0, "nothing is alive at the end");
+}
+
+int main(void)
+{
+    plan_lazy();
+    sleeper = poller = pthread_self();
+    with(0, 20, expect_dead_awake);
+    with(1, 20, expect_dead_asleep);
+    with(1, 0, expect_dead_by_poller);
     return done();
 }
