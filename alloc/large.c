@@ -50,6 +50,44 @@ struct np_list *np_large_all(void)
     return &all;
 }
 
+/* ---- walking ---- */
+
+/* Where the walk has come to: on the list, and no object. */
+static struct np_large place = {.link = {&place.link, &place.link}}; /* (L) */
+
+void np_large_walk_begin(void)
+{
+    np_large_lock();
+    place.mark = 0;
+    np_list_remove(&place.link);
+    np_list_push_front(&all, &place.link);
+    np_large_unlock();
+}
+
+bool np_large_walk(size_t most, void (*visit)(struct np_large *large, void *arg), void *arg)
+{
+    np_large_lock();
+    struct np_list *node = place.link.next;
+    np_list_remove(&place.link);
+    for (; node != &all && most > 0; node = node->next, most--) {
+        struct np_large *large = np_container_of(node, struct np_large, link);
+        visit(large, arg);
+        place.mark = large->mark; /* as old as its neighbour: universe.c walks by age */
+    }
+    bool more = node != &all;
+    if (more)
+        np_list_push_back(node, &place.link); /* in front of it */
+    np_large_unlock();
+    return more;
+}
+
+void np_large_walk_end(void)
+{
+    np_large_lock();
+    np_list_remove(&place.link);
+    np_large_unlock();
+}
+
 /* ---- counting ---- */
 
 static inline struct np_heap *own_heap(void)

@@ -89,4 +89,12 @@ struct np_list *np_large_all(void);
 void np_large_lock(void);
 void np_large_unlock(void);
 
+/* One walk over them at a time while the world runs: `visit` is called for up to `most` more,
+ * newest first, with the lock held. False: those were the last. What is made or freed in between
+ * does not disturb it. np_large_walk_end: in any state, also in a child that is forked in between.
+ */
+void np_large_walk_begin(void);
+bool np_large_walk(size_t most, void (*visit)(struct np_large *large, void *arg), void *arg);
+void np_large_walk_end(void);
+
 #endif

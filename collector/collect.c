@@ -365,7 +365,7 @@ void np_collect_carry_out(struct np_findings *findings, struct np_phases *phases
 /* What a concurrent cycle that was ended, by a stopped collection or a fork, held back. */
 static void return_held(void)
 {
-    if (!np_hold_wanted())
+    if (!np_hold_wanted(NP_HOLD_LARGE))
         np_hold_return();
 }
 

@@ -76,6 +76,8 @@ static bool next_new(struct neap_header *const *candidates, struct frame *frame,
         return false;
     while (frame->next < slots.count) {
         const void *child = np_proposal_read(&slots, frame->next++);
+        if (!np_proposal_poll_slot(frame->next))
+            return false;
         const uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
         if (word == NULL || !(*word & NP_PROPOSAL_CANDIDATE))
             continue;

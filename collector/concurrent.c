@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "alloc/large.h"
 #include "base/fault.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -70,7 +69,7 @@ struct outside {
 static struct {
     struct np_proposal proposal;
     struct np_phases phases;
-    uint64_t object_ns; /* per candidate, of the stops so far; 0: nothing measured */
+    uint64_t object_ns; /* per candidate's weight, of the stops so far; 0: nothing measured */
     uint64_t collected, uncollectable, stopped_ns; /* of the cycle at hand */
     uint64_t rest_until_ns;                        /* no stop before */
     unsigned since_stopped;                 /* cycles since everything was looked at in a stop */
@@ -93,9 +92,9 @@ static uint64_t slice_limit(void)
     return limit > LEAST ? limit : LEAST;
 }
 
-static void learn_stop(uint64_t stopped_ns, size_t count)
+static void learn_stop(uint64_t stopped_ns, size_t weight)
 {
-    uint64_t now = stopped_ns / count + 1, before = cycle.object_ns;
+    uint64_t now = stopped_ns / weight + 1, before = cycle.object_ns;
     cycle.object_ns = now > before ? now : before - before / 8 + now / 8;
 }
 
@@ -108,15 +107,27 @@ static size_t component_end(size_t at)
     return at;
 }
 
+static size_t weight_of(size_t at, size_t end)
+{
+    size_t weight = 0;
+    for (; at < end; at++)
+        weight += np_proposal_weight(
+            (const struct neap_header *)((uintptr_t)cycle.proposal.candidates[at] &
+                                         ~(uintptr_t)NP_PROPOSAL_FIRST));
+    return weight;
+}
+
 /* The first candidate behind the next slice: whole components. */
-static size_t slice_end(size_t at)
+static size_t slice_end(size_t at, size_t *ret_weight)
 {
     uint64_t limit = slice_limit();
     size_t end = component_end(at);
+    *ret_weight = weight_of(at, end);
     while (end < cycle.proposal.count) {
-        size_t next = component_end(end);
-        if (next - at > limit)
+        size_t next = component_end(end), more = weight_of(end, next);
+        if (*ret_weight + more > limit)
             break;
+        *ret_weight += more;
         end = next;
     }
     return end;
@@ -142,7 +153,7 @@ static void rest_until(uint64_t until_ns)
 }
 
 /* One stop, at most. False: there was nothing to judge. */
-static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
+static bool judge_slice(struct neap_header **candidates, size_t count, size_t weight, bool one)
 {
     struct np_findings findings;
     size_t planned = count;
@@ -165,9 +176,9 @@ static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
     np_collect_wait_locked(&findings);
     np_collect_unlock();
-    learn_stop(stopped_ns, count);
+    learn_stop(stopped_ns, weight - (planned - count));
     np_report_stop(2, stopped_ns);
-    if (one && planned > slice_limit())
+    if (one && weight > slice_limit())
         np_events_print_giant(garbage, stopped_ns);
     cycle.collected += garbage;
     cycle.uncollectable += findings.stuck_count;
@@ -180,11 +191,11 @@ static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
 static void judge_all(void)
 {
     struct np_proposal *proposal = &cycle.proposal;
-    for (size_t at = 0, end; at < proposal->count && !is_over(); at = end) {
-        end = slice_end(at);
+    for (size_t at = 0, end, weight; at < proposal->count && !is_over(); at = end) {
+        end = slice_end(at, &weight);
         bool one = component_end(at) == end;
         clear_first(at, end);
-        if (!judge_slice(proposal->candidates + at, end - at, one))
+        if (!judge_slice(proposal->candidates + at, end - at, weight, one))
             continue;
         np_death_settle(np_tls.local, DEATHS_AT_ONCE);
         rest_until(cycle.rest_until_ns);
@@ -205,7 +216,7 @@ static void shake_hands(void)
 static enum np_proposal_result propose(void)
 {
     struct np_proposal *proposal = &cycle.proposal;
-    np_hold_begin();
+    np_hold_set(NP_HOLD_ALL);
     shake_hands();
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_HANDSHAKE);
     enum np_proposal_result result = np_proposal_count(proposal, is_over);
@@ -215,7 +226,8 @@ static enum np_proposal_result propose(void)
     if (result == NP_PROPOSED)
         result = np_proposal_order(proposal, is_over);
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_TRACE);
-    np_hold_end();
+    bool judges_large = result == NP_PROPOSED && proposal->has_large;
+    np_hold_set(judges_large ? NP_HOLD_LARGE : NP_HOLD_NOTHING);
     np_hold_return();
     return result;
 }
@@ -248,10 +260,7 @@ static void report(uint64_t start_ns)
 
 static void measure_outside(uint64_t members)
 {
-    struct np_large_counts counts;
-    np_large_count(&counts);
-    cycle.outside =
-        (struct outside){cycle.proposal.opaque + counts.blocks[1], counts.bytes[1], members};
+    cycle.outside = (struct outside){cycle.proposal.opaque, cycle.proposal.opaque_bytes, members};
     if (cycle.was_stopped)
         cycle.outside_before = cycle.outside;
     cycle.was_stopped = false;
@@ -276,6 +285,8 @@ static void run_cycle(uint64_t start_ns)
     uint64_t members = cycle.proposal.members;
     if (result == NP_PROPOSED)
         judge_all();
+    np_hold_set(NP_HOLD_NOTHING);
+    np_hold_return();
     if (result == NP_PROPOSED)
         measure_outside(members - cycle.collected);
     np_phases_skip(&cycle.phases);
@@ -440,7 +451,7 @@ void np_concurrent_forked(void)
 {
     pthread_mutex_init(&concurrent.lock, NULL);
     concurrent.running = concurrent.busy = concurrent.end = concurrent.cancelled = false;
-    np_hold_end();
+    np_hold_set(NP_HOLD_NOTHING);
     np_proposal_drop(&cycle.proposal);
     np_proposal_give_back();
 }

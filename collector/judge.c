@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/judge.h"
 
+#include "alloc/large.h"
 #include "base/plant.h"
 #include "collector/count.h"
 #include "collector/plan.h"
@@ -27,25 +28,36 @@ size_t np_judge_prepare(struct neap_header **candidates, size_t count)
     np_plan_update();
     for (size_t i = 0; i < count; i++) {
         struct neap_header *header = candidates[i];
+        bool small = np_region_has(header);
         /* [MM-pool-kind-1] acquire: as in proposal.c: else it is no header */
-        if (np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS ||
-            !may_be_judged(header) || !np_side_cover(np_pool_index_of(header)))
+        if (small && np_load_acquire(&np_pool_of(header)->kind) != NP_POOL_OBJECTS)
             continue;
-        *np_side_word(header) = 0; /* its page, before the stop */
+        if (!may_be_judged(header) || (small && !np_side_cover(np_pool_index_of(header))))
+            continue;
+        if (small)
+            *np_side_word(header) = 0; /* its page, before the stop */
         candidates[kept++] = header;
     }
     return kept;
 }
 
-/* Is it a block of its pool, and an object of the kind that was proposed? The pool cannot have
- * changed, since a block of it is held back; asked all the same. */
-static bool is_judged(const struct neap_header *header, uint64_t *ret_count)
+/* Pools keep kind and class while they have blocks, and a candidate's may have none any more. Large
+ * objects are held back until all are judged. */
+static bool is_block(const struct neap_header *header)
 {
+    if (!np_region_has(header))
+        return true;
     const struct np_pool *pool = np_pool_of(header);
     uint32_t index = np_block_index(pool, header);
     return pool->kind == NP_POOL_OBJECTS && index < pool->carved &&
-           np_block_at(pool, index) == header && may_be_judged(header) &&
-           np_type_at(header->type)->visit == NULL && np_count_in_header(header, ret_count);
+           np_block_at(pool, index) == header;
+}
+
+/* An object of the kind that was proposed? */
+static bool is_judged(const struct neap_header *header, uint64_t *ret_count)
+{
+    return is_block(header) && may_be_judged(header) && np_type_at(header->type)->visit == NULL &&
+           np_count_in_header(header, ret_count);
 }
 
 static void uncount_slot(struct neap_visitor *visitor, void **slot)
@@ -70,6 +82,8 @@ static size_t enrol(struct neap_header **candidates, size_t count, bool *ret_unu
         uint64_t references;
         if (!is_judged(header, &references))
             continue;
+        if (header->flags & NP_FLAG_LARGE)
+            np_universe.large[np_universe.large_count++] = header;
         *np_side_word(header) = (uint32_t)references * NP_SIDE_ONE + NP_SIDE_MEMBER;
         *ret_unusual |= np_count_needs_user(header, np_type_at(header->type));
         candidates[kept++] = header;
@@ -111,5 +125,8 @@ size_t np_judge_stopped(struct neap_header **candidates, size_t count,
         np_verify_garbage_stopped(candidates, count, "concurrent");
     bool save_all = (neap_gc_get_debug() & NEAP_GC_DEBUG_SAVEALL) != 0;
     np_garbage_part_list_stopped(candidates, count, unusual, save_all, ret_findings);
+    /* rows are cleared later; these words are in front of what may be gone then */
+    for (size_t i = 0; i < np_universe.large_count; i++)
+        *np_side_word(np_universe.large[i]) = 0;
     return count;
 }

@@ -4,6 +4,7 @@
  * by plan.h's bound, slots by the region's. */
 #include "collector/proposal.h"
 
+#include "alloc/large.h"
 #include "alloc/pool.h"
 #include "base/fault.h"
 #include "base/os.h"
@@ -25,7 +26,7 @@ struct np_proposal_table np_proposal_table;
 #define table np_proposal_table
 
 /* Memory of the passes. */
-enum { AREAS = 7 };
+enum { AREAS = 10 };
 static struct area {
     void *start;
     size_t bytes;
@@ -75,6 +76,7 @@ void np_proposal_drop(struct np_proposal *proposal)
     *proposal = (struct np_proposal){0};
     np_components_drop();
     np_reach_drop();
+    np_roster_drop();
 }
 
 /* Each is forgotten before it is given back: a child that is forked here loses one, but gives none
@@ -92,9 +94,17 @@ void np_proposal_give_back(void)
 
 /* ---- members ---- */
 
-static uint32_t *word_of(const struct neap_header *header)
+#define word_of np_proposal_word_of
+
+static size_t block_bytes_of(const struct neap_header *header)
 {
-    return &table.words[((uintptr_t)header - np_region.base) / NP_OBJECT_MIN];
+    return np_region_has(header) ? np_pool_of(header)->block_bytes : np_large_of(header)->bytes;
+}
+
+size_t np_proposal_weight(const struct neap_header *candidate)
+{
+    /* of a large one the slots count, 16 for an object */
+    return 1 + (np_region_has(candidate) ? 0 : np_large_of(candidate)->bytes / 128);
 }
 
 static bool general_slots(const struct neap_header *header, const struct neap_type *type,
@@ -102,7 +112,7 @@ static bool general_slots(const struct neap_header *header, const struct neap_ty
 {
     slots->plan = NULL;
     slots->type = type;
-    size_t block_bytes = np_pool_of(header)->block_bytes;
+    size_t block_bytes = block_bytes_of(header);
     slots->end = (const char *)header + block_bytes;
     slots->per_element = 0;
     for (uint32_t i = 0; i < type->slot_count; i++) {
@@ -211,7 +221,26 @@ static void count_slots(const struct np_members_slots *slots, struct far *far)
         uint32_t *word = child != NULL ? np_proposal_word(child) : NULL;
         if (word != NULL)
             lower(far, word);
+        if (!np_proposal_poll_slot(i))
+            return;
     }
+}
+
+/* False: it is outside, or no member for another reason. */
+static inline bool count_object(struct neap_header *header, uint32_t *word,
+                                struct np_proposal *proposal, struct far *far)
+{
+    struct np_members_slots slots;
+    uint32_t count;
+    bool opaque;
+    if (!is_member(header, &count, &opaque) || !np_proposal_slots(header, &slots)) {
+        proposal->opaque += opaque;
+        return false;
+    }
+    *word += count * NP_PROPOSAL_ONE + NP_PROPOSAL_MEMBER;
+    proposal->members++;
+    count_slots(&slots, far);
+    return true;
 }
 
 static void count_pool(uint32_t pool_index, struct np_proposal *proposal, struct far *far)
@@ -227,17 +256,21 @@ static void count_pool(uint32_t pool_index, struct np_proposal *proposal, struct
     char *block = np_pool_memory(pool);
     for (; carved > 0; carved--, block += block_bytes) {
         struct neap_header *header = (struct neap_header *)(void *)block;
-        struct np_members_slots slots;
-        uint32_t count;
-        bool opaque;
-        if (!is_member(header, &count, &opaque) || !np_proposal_slots(header, &slots)) {
-            proposal->opaque += opaque;
-            continue;
-        }
-        *word_of(header) += count * NP_PROPOSAL_ONE + NP_PROPOSAL_MEMBER;
-        proposal->members++;
-        count_slots(&slots, far);
+        count_object(header, word_of(header), proposal, far);
     }
+}
+
+static bool count_large(struct np_proposal *proposal, struct far *far)
+{
+    for (uint32_t i = 0; i < np_roster.count; i++) {
+        struct neap_header *header = np_roster.headers[i];
+        uint64_t opaque = proposal->opaque;
+        if (!count_object(header, &np_roster.words[i], proposal, far) && proposal->opaque > opaque)
+            proposal->opaque_bytes += np_large_of(header)->bytes;
+        if (!np_proposal_poll_sometimes())
+            return false;
+    }
+    return true;
 }
 
 enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stopped)(void))
@@ -245,6 +278,8 @@ enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stoppe
     *ret = (struct np_proposal){0};
     pass.stopped = stopped;
     np_plan_update();
+    if (!np_roster_make())
+        return NP_PROPOSAL_NO_MEMORY;
     struct far far;
     begin_far(&far, 0);
     /* relaxed: pools taken later hold young objects only; references lead to older ones */
@@ -257,6 +292,8 @@ enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stoppe
         if (!np_proposal_poll())
             return NP_PROPOSAL_STOPPED;
     }
+    if (!count_large(ret, &far))
+        return NP_PROPOSAL_STOPPED;
     end_far(&far);
     np_perturb(concurrent_counted);
     return NP_PROPOSED;
@@ -264,11 +301,26 @@ enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stoppe
 
 /* ---- tracing ---- */
 
+static bool is_unmarked(uint32_t word)
+{
+    return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
+}
+
+static void list_large(struct np_proposal *proposal, size_t limit)
+{
+    for (uint32_t i = 0; i < np_roster.count && proposal->count < limit; i++) {
+        if (is_unmarked(np_roster.words[i])) {
+            proposal->candidates[proposal->count++] = np_roster.headers[i];
+            proposal->has_large = true;
+        }
+    }
+}
+
 static void list_row(uint32_t row, struct np_proposal *proposal, size_t limit)
 {
     const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
     for (uint32_t granule = 0; granule < NP_SIDE_ROW && proposal->count < limit; granule++)
-        if ((words[granule] & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER)
+        if (is_unmarked(words[granule]))
             proposal->candidates[proposal->count++] =
                 np_proposal_object_at(&np_region.pools[row], granule);
 }
@@ -291,6 +343,7 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
         if (!np_proposal_poll())
             return NP_PROPOSAL_STOPPED;
     }
+    list_large(proposal, limit);
     np_perturb(concurrent_traced);
     return NP_PROPOSED;
 }

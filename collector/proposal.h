@@ -10,15 +10,16 @@
  *   look again the others, counted anew among themselves: what has moved meanwhile lives
  *   order      their strongly connected components, sources first (components.h)
  *
- * Members: objects above generation 0 in pools, that are tracked and counted, of types whose
- * references are where their descriptor says. All others are outside (large objects, types with a
- * visit, weak maps, the frozen, the immortal): what they refer to is held.
+ * Members: objects above generation 0 that are tracked and counted, of types whose references are
+ * where their descriptor says. All others are outside (types with a visit, weak maps, the frozen,
+ * the immortal): what they refer to is held.
  *
- * Why it never faults: pools stay mapped; a slot's value is used as an index only; a pool's kind
- * and class do not change between two stop points of an attached thread (pool.h); a member's block
- * is held back when it dies (hold.h).
+ * Why it never faults: pools stay mapped; a slot's value is used as an index only, or looked up; a
+ * pool's kind and class do not change between two stop points of an attached thread (pool.h); a
+ * member's block is held back when it dies (hold.h).
  *
- * Its words are a table of their own beside side.h's, one per 32 bytes of the region.
+ * Its words are a table of their own beside side.h's, one per 32 bytes of the region, and those of
+ * roster.h for large objects.
  *
  * Concurrency: the collector's thread alone.
  *
@@ -29,12 +30,15 @@
 
 #include "alloc/pool.h"
 #include "collector/plan.h"
+#include "collector/roster.h"
 
 struct np_proposal {
     struct neap_header **candidates; /* in order; bit 0: a component begins */
     size_t count;
-    uint64_t members; /* objects counted */
-    uint64_t opaque;  /* tracked objects above generation 0 that are outside */
+    uint64_t members;      /* objects counted */
+    uint64_t opaque;       /* tracked objects above generation 0 that are outside */
+    uint64_t opaque_bytes; /* of these, the large ones */
+    bool has_large;        /* among the candidates */
 };
 
 /* Address space for the words, once; false: refused. */
@@ -48,6 +52,9 @@ enum np_proposal_result { NP_PROPOSED, NP_PROPOSAL_STOPPED, NP_PROPOSAL_NO_MEMOR
 enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stopped)(void));
 enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*stopped)(void));
 enum np_proposal_result np_proposal_order(struct np_proposal *proposal, bool (*stopped)(void));
+
+/* What judging the candidate costs, in objects of usual size. */
+size_t np_proposal_weight(const struct neap_header *candidate);
 
 /* Forgets the candidates; what is left is memory, which np_proposal_give_back gives back. In any
  * state; again does nothing. A fork may come in between: the child calls both. */
@@ -108,12 +115,19 @@ struct np_proposal_table {
 };
 extern struct np_proposal_table np_proposal_table;
 
-/* The word of the object that a reference leads to, or NULL: it is in no pool. */
+/* The word of the object that a reference leads to, or NULL: it is in no pool, nor a large one of
+ * the roster. */
 static inline uint32_t *np_proposal_word(const void *object)
 {
-    uintptr_t offset = (uintptr_t)neap_header_of(object) - np_region.base;
+    const struct neap_header *header = neap_header_of(object);
+    uintptr_t offset = (uintptr_t)header - np_region.base;
     return np_likely(offset < np_region.bytes) ? &np_proposal_table.words[offset / NP_OBJECT_MIN]
-                                               : NULL;
+                                               : np_roster_word(header);
+}
+
+static inline uint32_t *np_proposal_word_of(const struct neap_header *member)
+{
+    return np_proposal_word(np_object_of(member));
 }
 
 /* The object of a word of the pool's row. */
@@ -128,6 +142,13 @@ static inline struct neap_header *np_proposal_object_at(const struct np_pool *po
  * members are. */
 bool np_proposal_poll(void);
 bool np_proposal_poll_sometimes(void); /* one in POLL_EVERY calls is one */
+
+/* Of a member's slots one in so many is one: after slot `number`. False: it is to end, as the next
+ * poll says too. */
+static inline bool np_proposal_poll_slot(size_t number)
+{
+    return np_likely(number % 1024 != 1023) || np_proposal_poll();
+}
 
 enum {
     NP_PROPOSAL_MEMBER = 1,

@@ -47,10 +47,7 @@ void np_reach_drop(void)
     reach.ring = NULL;
 }
 
-static uint32_t *word_of(const struct neap_header *header)
-{
-    return np_proposal_word(np_object_of((struct neap_header *)(uintptr_t)header));
-}
+#define word_of np_proposal_word_of
 
 static uint32_t *row_words(uint32_t row)
 {
@@ -104,6 +101,8 @@ static void visit(struct queue *queue, struct neap_header *header, struct markin
             reach.stack[reach.top++] = (uintptr_t)neap_header_of(child);
         else if (mark(word, marking))
             reach.stack[reach.top++] = (uintptr_t)neap_header_of(child) | MARKED;
+        if (!np_proposal_poll_slot(i))
+            return;
     }
 }
 
@@ -203,8 +202,11 @@ static inline void visit_in_order(struct marker *m, const struct neap_header *he
     struct np_members_slots slots;
     if (!np_proposal_slots(header, &slots))
         return;
-    for (size_t i = 0; i < slots.count; i++)
+    for (size_t i = 0; i < slots.count; i++) {
         mark_target(m, np_proposal_read(&slots, i));
+        if (!np_proposal_poll_slot(i))
+            return;
+    }
 }
 
 /* A count below 0 is a reference that moved while it was counted: it lives, like one above. */
@@ -267,10 +269,34 @@ static inline __attribute__((always_inline)) void pass_row(struct marker *m, uin
         end_far(m); /* the next row may be among them */
 }
 
+/* What is grey among large ones; with `roots`, what is held too. */
+static bool pass_large(struct marker *m, bool roots)
+{
+    m->own = NULL; /* none is near */
+    for (uint32_t i = 0; i < np_roster.count; i++) {
+        uint32_t *word = &np_roster.words[i];
+        if (*word & NP_PROPOSAL_GREY)
+            reach.grey--;
+        else if (roots && is_root(*word))
+            reach.marked++;
+        else
+            continue;
+        *word = (*word | NP_PROPOSAL_MARKED) & ~(uint32_t)NP_PROPOSAL_GREY;
+        visit_in_order(m, np_roster.headers[i]);
+        reach.visited++;
+        if (!np_proposal_poll_sometimes())
+            return false;
+    }
+    end_far(m);
+    return true;
+}
+
 static bool pass_rows(uint32_t rows, bool roots, bool down)
 {
     struct marker marker;
     begin_far(&marker);
+    if (!pass_large(&marker, roots))
+        return false;
     for (uint32_t i = 0; i < rows; i++) {
         uint32_t row = down ? rows - 1 - i : i;
         if (roots)
@@ -308,6 +334,14 @@ static struct neap_header *dequeue(void)
 /* Calls `each` for every grey object, which is not grey any more. False: it is to end. */
 static bool each_grey(uint32_t rows, bool (*each)(struct neap_header *header))
 {
+    for (uint32_t i = 0; i < np_roster.count; i++) {
+        if (!(np_roster.words[i] & NP_PROPOSAL_GREY))
+            continue;
+        np_roster.words[i] &= ~(uint32_t)NP_PROPOSAL_GREY;
+        reach.grey--;
+        if (!each(np_roster.headers[i]) || !np_proposal_poll_sometimes())
+            return false;
+    }
     for (uint32_t row = 0; row < rows; row++) {
         uint32_t *words = row_words(row);
         for (unsigned line = 0; line < NP_SIDE_ROW; line += LINE) {
@@ -345,6 +379,8 @@ static bool enqueue_children(struct neap_header *header)
         } else {
             mark_grey(word);
         }
+        if (!np_proposal_poll_slot(i))
+            return false;
     }
     return true;
 }

@@ -109,11 +109,11 @@ static void gather_large(uint32_t age)
         struct np_large *large = np_container_of(node, struct np_large, link);
         if (age < 2 && large->mark > age)
             break;
-        if (!large->is_object)
+        struct neap_header *header = (struct neap_header *)(void *)(large + 1);
+        if (!large->is_object || np_load_relaxed(&header->type) == 0) /* or held back (hold.h) */
             continue;
         if (np_universe.large_count < LARGE_LIMIT)
-            np_universe.large[np_universe.large_count++] =
-                (struct neap_header *)(void *)(large + 1);
+            np_universe.large[np_universe.large_count++] = header;
         large->counter = 0;
     }
     np_large_unlock();

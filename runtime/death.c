@@ -61,7 +61,7 @@ static void free_small(struct neap_header *header)
     np_store_relaxed(&header->type, 0);
     if (np_unlikely(gc & NP_GC_GENERATION)) {
         np_tls.heap->old_freed++;
-        if (np_unlikely(np_hold_wanted())) {
+        if (np_unlikely(np_hold_wanted(NP_HOLD_ALL))) {
             np_hold_take(header);
             return;
         }
@@ -90,7 +90,11 @@ static np_noinline void free_marked(struct neap_header *header)
     bool tracked = (np_type_at(header->type)->traits & NP_TRAIT_SLOTS) != 0;
     struct np_heap *heap = np_tls.heap;
     np_store_relaxed(&header->type, 0);
-    np_large_free(header, published);
+    if (np_unlikely((np_load_relaxed(&header->gc) & NP_GC_GENERATION) &&
+                    np_hold_wanted(NP_HOLD_LARGE)))
+        np_hold_take(header);
+    else
+        np_large_free(header, published);
     if (tracked && heap->credit < heap->credit_start)
         heap->credit++; /* object.c took it */
 }
@@ -368,7 +372,7 @@ static inline void free_fallen(struct np_heap *heap, struct neap_header *header)
     const struct np_pool *pool = np_pool_of(header);
     /* relaxed: our id only if the pool is ours, generations and all */
     if (np_load_relaxed(&header->gc) & NP_GC_GENERATION) {
-        if (np_hold_wanted() ||
+        if (np_hold_wanted(NP_HOLD_ALL) ||
             !(np_load_relaxed(&pool->owner) == heap->id && (pool->generations & 1))) {
             free_small(header);
             return;

@@ -2,24 +2,21 @@
 #include "runtime/hold.h"
 
 #include "alloc/heap.h"
+#include "alloc/large.h"
 #include "threads/safepoint.h"
 
 enum { POLL_EVERY = 1024 }; /* blocks given back between two stop points */
 
-bool np_hold_on;
+uint32_t np_hold;
 
 static struct neap_header *held; /* (x) */
 
-void np_hold_begin(void)
-{
-    np_store_relaxed(&np_hold_on, true); /* relaxed: the handshake that follows orders it */
-}
-
-void np_hold_end(void)
+void np_hold_set(enum np_hold hold)
 {
     /* [MM-hold-2] release: our reading of what was held comes before; pairs with the acquire in
-     * np_hold_wanted. What comes late is given back next time */
-    np_store_release(&np_hold_on, false);
+     * np_hold_wanted. What comes late is given back next time. To hold: the handshake that follows
+     * orders it */
+    np_store_release(&np_hold, (uint32_t)hold);
 }
 
 void np_hold_take(struct neap_header *header)
@@ -32,6 +29,16 @@ void np_hold_take(struct neap_header *header)
     } while (!np_cas_release(&held, &first, header));
 }
 
+static void return_large(struct neap_header *header)
+{
+    if (np_hold_wanted(NP_HOLD_LARGE)) {
+        np_hold_take(header); /* once more */
+        return;
+    }
+    /* relaxed: nobody else writes it any more */
+    np_large_free(header, (np_load_relaxed(&header->shared) & NP_PUBLISHED) != 0);
+}
+
 void np_hold_return(void)
 {
     if (np_load_relaxed(&held) == NULL) /* relaxed: a hint */
@@ -41,8 +48,12 @@ void np_hold_return(void)
     for (size_t done = 1; next != NULL; done++) {
         struct neap_header *header = next;
         next = np_link_load(header);
-        np_pool_note_reuse(np_tls.heap, np_pool_of(header));
-        np_heap_give(np_tls.heap, header);
+        if (np_unlikely(!np_region_has(header))) {
+            return_large(header);
+        } else {
+            np_pool_note_reuse(np_tls.heap, np_pool_of(header));
+            np_heap_give(np_tls.heap, header);
+        }
         if (done % POLL_EVERY == 0)
             np_stop_point(np_tls.thread);
     }

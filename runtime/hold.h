@@ -9,6 +9,9 @@
  * was not asked before: the free path looks at the generation anyway (universe.h). Statistics count
  * what is held as objects still.
  *
+ * Memory of pools stays mapped, so an address in one may be judged after the block has gone. That
+ * of large objects does not: those are held back until the last slice is judged.
+ *
  * Implemented by hold.c. Used by death.c and the collector.
  */
 #ifndef NP_RUNTIME_HOLD_H
@@ -17,23 +20,25 @@
 #include "base/plant.h"
 #include "runtime/header.h"
 
-extern bool np_hold_on; /* (x) */
+enum np_hold { NP_HOLD_NOTHING, NP_HOLD_LARGE, NP_HOLD_ALL };
+extern uint32_t np_hold; /* (x) enum np_hold */
 
-/* From here on; a handshake later nobody frees such a block past it. */
-void np_hold_begin(void);
-/* The blocks held stay so until np_hold_return. */
-void np_hold_end(void);
-/* Gives back all that is held, by way of the calling thread's heap. Attached, at a stop point. */
+/* NP_HOLD_ALL: from here on; a handshake later nobody frees such a block past it. NP_HOLD_LARGE:
+ * from all, those in pools are read no more. The blocks held stay so until np_hold_return. */
+void np_hold_set(enum np_hold hold);
+/* Gives back what is held and need not be any more, by way of the calling thread's heap. Attached,
+ * at a stop point. */
 void np_hold_return(void);
 
 /* The object is dead, its type 0. */
 void np_hold_take(struct neap_header *header) np_cold;
 
-static inline bool np_hold_wanted(void)
+/* least: NP_HOLD_ALL for a block in a pool. */
+static inline bool np_hold_wanted(enum np_hold least)
 {
     /* [MM-hold-2] acquire: a block that is not held back any more has been read for the last time;
-     * pairs with the release in np_hold_end. On: the handshake orders it */
-    return np_load_acquire(&np_hold_on) && !np_planted(skip_quarantine);
+     * pairs with the release in np_hold_set. On: the handshake orders it */
+    return np_load_acquire(&np_hold) >= (uint32_t)least && !np_planted(skip_quarantine);
 }
 
 #endif

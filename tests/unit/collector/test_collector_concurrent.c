@@ -26,14 +26,17 @@ enum {
     MUTATORS = 2,
     BOARD = 64,
     STEPS = 20000,
+    PLACES = 200,  /* of a table, which is a large object */
+    MANY = 100000, /* of one that takes several polls to be read */
     ROUNDS_MOST = NP_CONCURRENT_ROUNDS + 2
 };
 
 struct node {
     struct node *next, *prev, *other;
+    struct tail *table;
     uint64_t number;
 };
-NEAP_DEFINE_TYPE(node, (next, prev, NEAP_ATOMIC(other)));
+NEAP_DEFINE_TYPE(node, (next, prev, NEAP_ATOMIC(other), NEAP_ATOMIC(table)));
 
 struct wide {
     struct node *places[20];
@@ -123,6 +126,23 @@ static unsigned whole(const struct node *start, unsigned length, uint64_t number
     return count;
 }
 
+/* A ring, each of which refers to a table of so many places that refer to them. */
+static struct node *ring_of_table(unsigned places, uint64_t number)
+{
+    struct tail *table = neap_new_extra(tail, places * sizeof(void *));
+    if (table == NULL)
+        bail("no memory");
+    struct node *first = ring(RING, number), *node = first;
+    table->number = number;
+    for (unsigned i = 0; i < places; i++, node = node->next) {
+        neap_set(&table->places[i], node);
+        if (i < RING)
+            neap_store(&node->table, table);
+    }
+    neap_release(table);
+    return first;
+}
+
 /* ---- one thread ---- */
 
 static void rings_die(void)
@@ -190,6 +210,61 @@ static void every_shape(void)
     neap_release(tail);
     run_cycle();
     is_alive(before, "many slots, arrays and flexible arrays");
+}
+
+static uint64_t stopped_whole(void)
+{
+    struct neap_gc_stats stats;
+    (void)neap_gc_get_stats(2, &stats);
+    return stats.phase_ns[NEAP_GC_PHASE_GATHER];
+}
+
+static void large_ones_die(void)
+{
+    uint64_t before = alive(), stopped = stopped_whole();
+    struct node *kept = ring_of_table(PLACES, 7), *behind = ring_of_table(PLACES, 8), *rings[RINGS];
+    for (int i = 0; i < RINGS; i++)
+        rings[i] = ring_of_table(PLACES, 1);
+    struct node *many = ring_of_table(MANY, 9);
+    /* held by nothing but a large one's slot, which is not of the table of its own */
+    neap_give(&kept->table->places[3], behind);
+    struct tail *blob = neap_new_extra(tail, PLACES * sizeof(void *)); /* refers to nothing */
+    grow_old();
+    for (int i = 0; i < RINGS; i++)
+        neap_release(rings[i]);
+    neap_release(many);
+    run_cycle();
+    is_alive(before + 2 * RING + 3, "rings through large objects are found, what is held stays");
+    is_int(whole(kept, RING, 7) + whole(kept->table->places[3], RING, 8), 2 * RING, "and is whole");
+    neap_release(kept);
+    neap_release(blob);
+    run_cycle();
+    is_alive(before, "until it is dropped");
+    is_int(stopped_whole(), stopped, "and nothing of it needs a stop of everything");
+}
+
+/* While blocks are held back large ones die by counting, and some are made. */
+static void large_ones_come_and_go(void)
+{
+    uint64_t before = alive();
+    struct tail *tables[RINGS];
+    for (int i = 0; i < RINGS; i++)
+        tables[i] = neap_new_extra(tail, (size_t)(PLACES + i) * sizeof(void *));
+    grow_old();
+    (void)np_concurrent_takes();
+    for (int i = 0; i < 4 * RINGS; i++) {
+        neap_release(tables[i % RINGS]);
+        tables[i % RINGS] = neap_new_extra(tail, (size_t)(PLACES + i) * sizeof(void *));
+        if (tables[i % RINGS] == NULL || tables[i % RINGS]->places[PLACES - 1] != NULL)
+            bail("no table, or one that is not empty");
+        if (i % 50 == 0)
+            grow_old();
+        neap_safepoint();
+    }
+    for (int i = 0; i < RINGS; i++)
+        neap_release(tables[i]);
+    run_cycle();
+    is_alive(before, "large objects come and go while a cycle reads them");
 }
 
 static void weak_references_die_first(void)
@@ -270,13 +345,6 @@ static void the_rest_is_stopped_for(void)
     for (int i = 0; i < ROUNDS_MOST && alive() != before; i++)
         run_cycle();
     is_alive(before, "a list that holds itself is found by a stopped collection");
-}
-
-static uint64_t stopped_whole(void)
-{
-    struct neap_gc_stats stats;
-    (void)neap_gc_get_stats(2, &stats);
-    return stats.phase_ns[NEAP_GC_PHASE_GATHER];
 }
 
 static void nothing_is_stopped_for_in_vain(void)
@@ -367,6 +435,12 @@ static pthread_mutex_t board_locks[BOARD] = {[0 ... BOARD - 1] = PTHREAD_MUTEX_I
 static atomic_uint lies;
 static atomic_uint working;
 
+static void see(uint64_t number)
+{
+    if (number == 0 || number > BOARD)
+        atomic_fetch_add(&lies, 1);
+}
+
 /* A node of the board in the thread's hand, or NULL; its number is the place it was made for, plus
  * one. */
 static struct node *from_board(unsigned place)
@@ -374,8 +448,8 @@ static struct node *from_board(unsigned place)
     pthread_mutex_lock(&board_locks[place]);
     struct node *node = neap_get(&board.places[place]);
     pthread_mutex_unlock(&board_locks[place]);
-    if (node != NULL && (node->number == 0 || node->number > BOARD))
-        atomic_fetch_add(&lies, 1);
+    if (node != NULL)
+        see(node->number);
     return node;
 }
 
@@ -388,8 +462,18 @@ static void to_board(unsigned place, struct node *node)
     neap_release(old);
 }
 
+/* Hangs one node's table on another. */
+static void move_table(struct node *from, struct node *target)
+{
+    struct tail *table = neap_load(&from->table);
+    if (table != NULL)
+        see(table->number);
+    neap_store(&target->table, table);
+    neap_release(table);
+}
+
 /* Nodes refer to each other through atomic slots that all threads write, in any direction; rings
- * hang on some, and are taken off again. */
+ * and tables hang on some, and are taken off again. */
 static void *mutate(void *arg)
 {
     uint64_t state = (uintptr_t)arg + 1;
@@ -399,7 +483,7 @@ static void *mutate(void *arg)
         unsigned place = (unsigned)(harness_random(&state) % BOARD);
         unsigned other = (unsigned)(harness_random(&state) % BOARD);
         struct node *node = from_board(place), *target = from_board(other);
-        switch (harness_random(&state) % 8) {
+        switch (harness_random(&state) % 10) {
         case 0:
         case 1:
         case 2:
@@ -411,8 +495,7 @@ static void *mutate(void *arg)
                 struct node *next = neap_load(&node->other);
                 if (next == NULL)
                     break;
-                if (next->number == 0 || next->number > BOARD)
-                    atomic_fetch_add(&lies, 1);
+                see(next->number);
                 neap_release(node);
                 node = next;
             }
@@ -427,6 +510,13 @@ static void *mutate(void *arg)
             break;
         case 6:
             to_board(other, neap_retain(node));
+            break;
+        case 7:
+            to_board(place, ring_of_table(PLACES, place + 1));
+            break;
+        case 8:
+            if (node != NULL && target != NULL)
+                move_table(node, target);
             break;
         default:
             if (node != NULL)
@@ -514,6 +604,8 @@ int main(void)
     tails_follow();
     one_component();
     every_shape();
+    large_ones_die();
+    large_ones_come_and_go();
     weak_references_die_first();
     finalizers_run();
     the_rest_is_stopped_for();

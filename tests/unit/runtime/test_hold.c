@@ -76,10 +76,10 @@ static int bodies_kept(void)
 static void young_ones(void)
 {
     make(nodes);
-    np_hold_begin();
+    np_hold_set(NP_HOLD_ALL);
     drop(nodes);
     ok(made_where_one_died() > 0, "a young object's block is used again at once");
-    np_hold_end();
+    np_hold_set(NP_HOLD_NOTHING);
     np_hold_return();
 }
 
@@ -89,11 +89,11 @@ static void old_ones(void)
     make(nodes);
     is_int(neap_collect(0), 0, "what is held grows older");
     neap_stats_get(&before);
-    np_hold_begin();
+    np_hold_set(NP_HOLD_ALL);
     drop(nodes);
     is_int(made_where_one_died(), 0, "none of the older ones' blocks is used again");
     is_int(bodies_kept(), NODES, "and what was in them stays to be read");
-    np_hold_end();
+    np_hold_set(NP_HOLD_NOTHING);
     is_int(made_where_one_died(), 0, "nor are they when they need not be held any more");
     np_hold_return();
     ok(made_where_one_died() > 0, "until they are given back");
