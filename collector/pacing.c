@@ -28,7 +28,8 @@ enum {
     GROWTH_SHARE = 8, /* growth by an eighth, */
     GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
-    BEHIND = 8,    /* times the threshold: whoever allocates waits for the collection under way */
+    BEHIND = 8, /* times the threshold: whoever allocates waits for the collection under way; */
+    BEHIND_SOON = 2, /* where stops are to be short: what is made meanwhile is looked at too */
     OLD_SHARE = 4, /* an old collection is due after promotions of a quarter, */
     CYCLE_SHARE = 16,      /* and of a sixteenth, at least, where it runs beside the program */
     COUNTING_SHARE = 4,    /* of a cycle goes into counting */
@@ -253,7 +254,8 @@ bool np_pacing_is_behind(void)
     /* relaxed: any recent value will do */
     int64_t count = np_load_relaxed(&np_pacing.counts[0]);
     uint64_t threshold = young_threshold();
-    return np_pacing_due() >= 0 && count > 0 && (uint64_t)count / BEHIND > threshold;
+    uint64_t behind = np_options.collector == 0 ? BEHIND : BEHIND_SOON;
+    return np_pacing_due() >= 0 && count > 0 && (uint64_t)count / behind > threshold;
 }
 
 void np_pacing_reset_stopped(int generation)
