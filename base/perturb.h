@@ -55,6 +55,8 @@
     X(concurrent_counted, "a concurrent collection has counted, not yet marked what lives") \
     X(concurrent_traced, "a concurrent collection has candidates, not yet looked again") \
     X(concurrent_proposed, "a concurrent collection's candidates are in order, not yet judged") \
+    X(partner_taken, "a share of a pass is taken, not yet begun") \
+    X(partner_shared, "the first thread is through with a pass, the offer not yet withdrawn") \
     X(helper_idle, "the helper is about to sleep")
 
 enum np_perturb_point {

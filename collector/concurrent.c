@@ -18,6 +18,7 @@
 #include "collector/events.h"
 #include "collector/judge.h"
 #include "collector/pacing.h"
+#include "collector/partner.h"
 #include "collector/phases.h"
 #include "collector/proposal.h"
 #include "collector/report.h"
@@ -57,6 +58,7 @@ static struct {
     bool end;             /* (x) the thread is to leave */
     bool busy;            /* (x) a cycle is asked for or under way */
     bool cancelled;       /* (x) it is to end without judging any more */
+    bool waited;          /* (x) for the last cycle, by some thread */
     uint64_t cycles;      /* (x) written by the thread */
 } concurrent = {.lock = PTHREAD_MUTEX_INITIALIZER, .forbidden = 1};
 
@@ -216,6 +218,9 @@ static void shake_hands(void)
 static enum np_proposal_result propose(void)
 {
     struct np_proposal *proposal = &cycle.proposal;
+    /* who waits for a cycle leaves a processor to it */
+    np_partner_want(np_load_relaxed(&concurrent.waited) || NP_PERTURB); /* relaxed: a hint */
+    np_store_relaxed(&concurrent.waited, false);
     np_hold_set(NP_HOLD_ALL);
     shake_hands();
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_HANDSHAKE);
@@ -346,6 +351,7 @@ static void *routine(void *arg)
         np_blocking_leave(np_tls.thread);
         np_quiescent_point(np_tls.thread);
     }
+    np_partner_end();
     np_thread_detach();
     return NULL;
 }
@@ -404,6 +410,7 @@ void np_concurrent_throttle(void)
                                                     : 0;
     if (wait_ns > 0) {
         uint32_t seen = np_load_relaxed(&concurrent.word); /* relaxed: it ends by itself */
+        np_store_relaxed(&concurrent.waited, true);
         np_park(np_tls.thread);
         np_os_wait(&concurrent.word, seen, wait_ns < WAIT_MOST_NS ? wait_ns : WAIT_MOST_NS);
         np_unpark(np_tls.thread);
@@ -452,6 +459,7 @@ void np_concurrent_forked(void)
     pthread_mutex_init(&concurrent.lock, NULL);
     concurrent.running = concurrent.busy = concurrent.end = concurrent.cancelled = false;
     np_hold_set(NP_HOLD_NOTHING);
+    np_partner_forked();
     np_proposal_drop(&cycle.proposal);
     np_proposal_give_back();
 }

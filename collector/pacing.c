@@ -29,11 +29,11 @@ enum {
     GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
     BEHIND = 8, /* times the threshold: whoever allocates waits for the collection under way; */
-    BEHIND_SOON = 2, /* where stops are to be short: what is made meanwhile is looked at too */
-    OLD_SHARE = 4, /* an old collection is due after promotions of a quarter, */
-    CYCLE_SHARE = 16,      /* and of a sixteenth, at least, where it runs beside the program */
-    COUNTING_SHARE = 4,    /* of a cycle goes into counting */
-    GROSS_SHARE = 8,       /* promotions count for so much, however many objects have died */
+    BEHIND_SOON = 2,    /* where stops are to be short: what is made meanwhile is looked at too */
+    OLD_SHARE = 4,      /* an old collection is due after promotions of a quarter, */
+    CYCLE_SHARE = 16,   /* and of a sixteenth, at least, where it runs beside the program */
+    COUNTING_SHARE = 4, /* of a cycle goes into counting */
+    GROSS_SHARE = 8,    /* promotions count for so much, however many objects have died */
     CYCLE_LEAST = 1 << 19, /* objects: a smaller heap may grow by these while a cycle runs */
     MIDDLE_MOST = 1 << 13, /* objects of generation 1: their collection is a stop of 0.2 ms */
     CREDIT_MOST = 1 << 16  /* a heap reports at least this often, whatever the threshold */

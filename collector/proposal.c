@@ -328,13 +328,12 @@ static void list_row(uint32_t row, struct np_proposal *proposal, size_t limit)
 enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*stopped)(void))
 {
     uint32_t rows = (uint32_t)(table.used / (NP_SIDE_ROW * sizeof *table.words));
-    uint64_t marked = 0;
     pass.stopped = stopped;
     if (!np_reach_begin(proposal->members, rows))
         return NP_PROPOSAL_NO_MEMORY;
-    if (!np_reach_from_held(rows, &marked))
+    if (!np_reach_from_held(rows))
         return NP_PROPOSAL_STOPPED;
-    size_t limit = proposal->members - marked;
+    size_t limit = proposal->members;
     proposal->candidates = np_proposal_memory(limit, sizeof *proposal->candidates);
     if (proposal->candidates == NULL)
         return NP_PROPOSAL_NO_MEMORY;

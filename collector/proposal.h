@@ -21,7 +21,7 @@
  * Its words are a table of their own beside side.h's, one per 32 bytes of the region, and those of
  * roster.h for large objects.
  *
- * Concurrency: the collector's thread alone.
+ * Concurrency: the collector's thread alone, but for what reach.h shares out.
  *
  * Implemented by proposal.c. Used by concurrent.c, reach.c and components.c.
  */

@@ -2,10 +2,19 @@
  *
  * Words are MEMBER, then MARKED and GREY, then MARKED: grey ones have been found and not visited.
  * Targets in the row at hand are visited in the same visit of the row, the words of others wait in
- * a ring while they come into the cache. */
+ * a ring while they come into the cache.
+ *
+ * Two threads may share a pass, by rows; each row is one's. Words are then read and written by
+ * both, and not by read-modify-write: what one writes may undo what the other has written in
+ * between. That does no harm, since nobody writes less than MARKED, and MARKED without GREY only
+ * who visits the object afterwards: so whatever is lost, a word that says MARKED alone has been
+ * visited or will be, and one that says GREY will be visited again. Counts of what is grey may be
+ * too high then, and are corrected when a pass has found nothing (tests/model/marking.pml). */
 #include "collector/reach.h"
 
 #include "alloc/pool.h"
+#include "base/perturb.h"
+#include "collector/partner.h"
 #include "collector/side.h"
 
 enum {
@@ -15,7 +24,15 @@ enum {
     FOUND_PER_MEMBER = 4,                    /* references that wait on the stack */
     WORTH = 3,                               /* objects per row that make a pass worth it */
     WIDE = 8,                                /* grey objects per row to begin passes with */
-    BUDGET = 16                              /* objects per row visited to get so many */
+    BUDGET = 16,                             /* objects per row visited to get so many */
+    ROWS_AT_ONCE = 32,                       /* of a pass, that one of two threads takes */
+    SHARED_ROWS = NP_PERTURB ? 2 : 1024 /* in fewer a pass is over before another thread wakes */
+};
+
+/* What a thread has done. */
+struct tally {
+    uint64_t visited;
+    int64_t grey; /* made, less taken */
 };
 
 /* The stack holds references as they were found, to be marked in their turn, while the words of
@@ -26,8 +43,18 @@ static struct {
     struct neap_header **ring;
     size_t top, most_found;
     size_t first, count, room; /* of the ring */
-    uint64_t marked, visited, grey;
+    struct tally tally;
 } reach;
+
+static inline uint32_t read(const uint32_t *word)
+{
+    return np_load_relaxed(word); /* relaxed: see above */
+}
+
+static inline void write(uint32_t *word, uint32_t value)
+{
+    np_store_relaxed(word, value); /* relaxed: the same */
+}
 
 #define MARKED ((uintptr_t)1)
 
@@ -81,7 +108,6 @@ static inline bool mark(uint32_t *word, struct marking marking)
     if ((*word & (marking.from | marking.to)) != marking.from)
         return false;
     *word = (*word & ~marking.from) | marking.to | NP_PROPOSAL_MEMBER;
-    reach.marked++;
     return true;
 }
 
@@ -139,29 +165,35 @@ bool np_reach_from_candidate(struct neap_header *header)
 /* ---- in the order of memory ---- */
 
 struct marker {
+    struct tally tally;
     uint32_t *own; /* words of the row at hand, or NULL */
     unsigned near_count, next;
     uint16_t near[NP_SIDE_ROW]; /* granules of the row at hand: each is marked once */
     uint32_t *far[FAR];
-};
+} __attribute__((aligned(NP_CACHE_LINE)));
 
 static uint32_t nobodys_word; /* in empty places of rings */
 
-static inline void mark_grey(uint32_t *word)
+static inline bool is_unmarked(uint32_t word)
 {
-    if ((*word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) != NP_PROPOSAL_MEMBER)
+    return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
+}
+
+static inline void mark_grey(struct tally *tally, uint32_t *word)
+{
+    uint32_t before = read(word);
+    if (!is_unmarked(before))
         return;
-    *word |= NP_PROPOSAL_MARKED | NP_PROPOSAL_GREY;
-    reach.marked++;
-    reach.grey++;
+    write(word, before | NP_PROPOSAL_MARKED | NP_PROPOSAL_GREY);
+    tally->grey++;
 }
 
 static inline void mark_near(struct marker *m, uint32_t *word)
 {
-    if ((*word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) != NP_PROPOSAL_MEMBER)
+    uint32_t before = read(word);
+    if (!is_unmarked(before))
         return;
-    *word |= NP_PROPOSAL_MARKED;
-    reach.marked++;
+    write(word, before | NP_PROPOSAL_MARKED);
     m->near[m->near_count++] = (uint16_t)(word - m->own);
 }
 
@@ -177,7 +209,7 @@ static inline void end_far(struct marker *m)
 {
     unsigned used = m->next < FAR ? m->next : FAR;
     for (unsigned i = 0; i < used; i++) {
-        mark_grey(m->far[i]);
+        mark_grey(&m->tally, m->far[i]);
         m->far[i] = &nobodys_word;
     }
     m->next = 0;
@@ -193,7 +225,7 @@ static inline void mark_target(struct marker *m, const void *child)
         return;
     }
     __builtin_prefetch(word, 1);
-    mark_grey(m->far[m->next % FAR]);
+    mark_grey(&m->tally, m->far[m->next % FAR]);
     m->far[m->next++ % FAR] = word;
 }
 
@@ -212,8 +244,7 @@ static inline void visit_in_order(struct marker *m, const struct neap_header *he
 /* A count below 0 is a reference that moved while it was counted: it lives, like one above. */
 static inline bool is_root(uint32_t word)
 {
-    return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER &&
-           word >= NP_PROPOSAL_ONE;
+    return is_unmarked(word) && word >= NP_PROPOSAL_ONE;
 }
 
 /* Is there anything to look at among the words of a line? roots: members whose count is not used
@@ -223,7 +254,8 @@ static inline bool line_is_empty(const uint32_t *words, bool roots)
     const uint64_t ones = UINT64_C(0x100000001);
     uint64_t found = 0;
     for (unsigned i = 0; i < LINE; i += 2) {
-        uint64_t pair = *(const np_word *)(const void *)(words + i);
+        /* relaxed: as read, two at once */
+        uint64_t pair = np_load_relaxed((const np_word *)(const void *)(words + i));
         found |= pair & (ones * NP_PROPOSAL_GREY);
         if (roots)
             found |= pair & (ones * ~(uint32_t)(NP_PROPOSAL_ONE - 1)) &
@@ -232,18 +264,24 @@ static inline bool line_is_empty(const uint32_t *words, bool roots)
     return found == 0;
 }
 
+/* True: it was grey, or a root, and is to be visited. */
+static inline bool take(struct tally *tally, uint32_t *word, bool roots)
+{
+    uint32_t before = read(word);
+    if (before & NP_PROPOSAL_GREY)
+        tally->grey--;
+    else if (!roots || !is_root(before))
+        return false;
+    write(word, (before | NP_PROPOSAL_MARKED) & ~(uint32_t)NP_PROPOSAL_GREY);
+    return true;
+}
+
 /* Puts the word's object on the row's list, if it is grey or a root. */
 static inline void take_word(struct marker *m, const struct np_pool *pool, unsigned granule,
                              bool roots)
 {
-    uint32_t *word = &m->own[granule];
-    if (*word & NP_PROPOSAL_GREY)
-        reach.grey--;
-    else if (roots && is_root(*word))
-        reach.marked++;
-    else
+    if (!take(&m->tally, &m->own[granule], roots))
         return;
-    *word = (*word | NP_PROPOSAL_MARKED) & ~(uint32_t)NP_PROPOSAL_GREY;
     const struct neap_header *header = np_proposal_object_at(pool, granule);
     __builtin_prefetch(header);
     __builtin_prefetch((const char *)header + NP_OBJECT_MIN); /* it may straddle two lines */
@@ -264,7 +302,7 @@ static inline __attribute__((always_inline)) void pass_row(struct marker *m, uin
                 take_word(m, pool, line + k, roots);
     for (unsigned i = 0; i < m->near_count; i++)
         visit_in_order(m, np_proposal_object_at(pool, m->near[i]));
-    reach.visited += m->near_count;
+    m->tally.visited += m->near_count;
     if (m->next > 0)
         end_far(m); /* the next row may be among them */
 }
@@ -274,16 +312,10 @@ static bool pass_large(struct marker *m, bool roots)
 {
     m->own = NULL; /* none is near */
     for (uint32_t i = 0; i < np_roster.count; i++) {
-        uint32_t *word = &np_roster.words[i];
-        if (*word & NP_PROPOSAL_GREY)
-            reach.grey--;
-        else if (roots && is_root(*word))
-            reach.marked++;
-        else
+        if (!take(&m->tally, &np_roster.words[i], roots))
             continue;
-        *word = (*word | NP_PROPOSAL_MARKED) & ~(uint32_t)NP_PROPOSAL_GREY;
         visit_in_order(m, np_roster.headers[i]);
-        reach.visited++;
+        m->tally.visited++;
         if (!np_proposal_poll_sometimes())
             return false;
     }
@@ -291,22 +323,63 @@ static bool pass_large(struct marker *m, bool roots)
     return true;
 }
 
-static bool pass_rows(uint32_t rows, bool roots, bool down)
+/* A pass that two threads share. */
+static struct {
+    uint32_t rows;
+    bool roots, down;
+    uint32_t next; /* (x) row */
+    struct marker markers[2];
+} shared;
+
+/* False: it is to end. */
+static bool pass_some(struct marker *m, uint32_t first, uint32_t end)
 {
-    struct marker marker;
-    begin_far(&marker);
-    if (!pass_large(&marker, roots))
-        return false;
-    for (uint32_t i = 0; i < rows; i++) {
-        uint32_t row = down ? rows - 1 - i : i;
-        if (roots)
-            pass_row(&marker, row, true);
+    for (uint32_t i = first; i < end; i++) {
+        uint32_t row = shared.down ? shared.rows - 1 - i : i;
+        if (shared.roots)
+            pass_row(m, row, true);
         else
-            pass_row(&marker, row, false);
+            pass_row(m, row, false);
         if (!np_proposal_poll())
             return false;
     }
     return true;
+}
+
+static void take_rows(unsigned who)
+{
+    struct marker *m = &shared.markers[who];
+    uint32_t first, end;
+    begin_far(m);
+    do {
+        first = np_fetch_add_relaxed(&shared.next, (uint32_t)ROWS_AT_ONCE); /* relaxed: a ticket */
+        end = first + ROWS_AT_ONCE < shared.rows ? first + ROWS_AT_ONCE : shared.rows;
+    } while (first < shared.rows && pass_some(m, first, end));
+}
+
+static bool pass_rows(uint32_t rows, bool roots, bool down)
+{
+    shared.rows = rows;
+    shared.roots = roots;
+    shared.down = down;
+    np_store_relaxed(&shared.next, 0u); /* relaxed: the offer publishes it */
+    for (unsigned who = 0; who < 2; who++)
+        shared.markers[who].tally = (struct tally){0};
+    begin_far(&shared.markers[0]);
+    if (!pass_large(&shared.markers[0], roots))
+        return false;
+    if (rows < SHARED_ROWS)
+        take_rows(0);
+    else
+        np_partner_share(take_rows);
+    reach.tally.visited = 0;
+    for (unsigned who = 0; who < 2; who++) {
+        reach.tally.visited += shared.markers[who].tally.visited;
+        reach.tally.grey += shared.markers[who].tally.grey;
+    }
+    if (reach.tally.visited == 0)
+        reach.tally.grey = 0; /* nothing was visited, so nothing was found: two have marked one */
+    return np_proposal_poll();
 }
 
 /* ---- breadth first ---- */
@@ -335,10 +408,8 @@ static struct neap_header *dequeue(void)
 static bool each_grey(uint32_t rows, bool (*each)(struct neap_header *header))
 {
     for (uint32_t i = 0; i < np_roster.count; i++) {
-        if (!(np_roster.words[i] & NP_PROPOSAL_GREY))
+        if (!take(&reach.tally, &np_roster.words[i], false))
             continue;
-        np_roster.words[i] &= ~(uint32_t)NP_PROPOSAL_GREY;
-        reach.grey--;
         if (!each(np_roster.headers[i]) || !np_proposal_poll_sometimes())
             return false;
     }
@@ -348,10 +419,8 @@ static bool each_grey(uint32_t rows, bool (*each)(struct neap_header *header))
             if (line_is_empty(words + line, false))
                 continue;
             for (unsigned k = line; k < line + LINE; k++) {
-                if (!(words[k] & NP_PROPOSAL_GREY))
+                if (!take(&reach.tally, &words[k], false))
                     continue;
-                words[k] &= ~(uint32_t)NP_PROPOSAL_GREY;
-                reach.grey--;
                 if (!each(np_proposal_object_at(&np_region.pools[row], k)))
                     return false;
             }
@@ -377,7 +446,7 @@ static bool enqueue_children(struct neap_header *header)
             __builtin_prefetch(word, 1);
             enqueue(neap_header_of(child));
         } else {
-            mark_grey(word);
+            mark_grey(&reach.tally, word);
         }
         if (!np_proposal_poll_slot(i))
             return false;
@@ -415,29 +484,27 @@ static bool widen(uint32_t rows, bool *ret_wide)
         return false;
     *ret_wide = reach.count >= reach.room / 2;
     while (reach.count > 0)
-        mark_grey(word_of(dequeue()));
+        mark_grey(&reach.tally, word_of(dequeue()));
     return *ret_wide || each_grey(rows, mark_all_from_member);
 }
 
-bool np_reach_from_held(uint32_t rows, uint64_t *ret_marked)
+bool np_reach_from_held(uint32_t rows)
 {
     bool down = false, wide = true, rich = false;
-    reach.marked = reach.grey = 0;
+    reach.tally = (struct tally){0};
     if (!pass_rows(rows, true, down))
         return false;
-    while (wide && reach.grey > 0) {
+    while (wide && reach.tally.grey > 0) {
         if (!rich && !widen(rows, &wide))
             return false;
         /* two in a row, one of each direction, before it is given up */
         rich = false;
-        for (unsigned pass = 0; pass < 2 && wide && reach.grey > 0 && !rich; pass++) {
+        for (unsigned pass = 0; pass < 2 && wide && reach.tally.grey > 0 && !rich; pass++) {
             down = !down;
-            reach.visited = 0;
             if (!pass_rows(rows, false, down))
                 return false;
-            rich = reach.visited >= (uint64_t)rows * WORTH;
+            rich = reach.tally.visited >= (uint64_t)rows * WORTH;
         }
     }
-    *ret_marked += reach.marked;
     return true;
 }
