@@ -28,8 +28,9 @@ enum {
     GROWTH_SHARE = 8, /* growth by an eighth, */
     GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
-    BEHIND = 8, /* times the threshold: whoever allocates waits for the collection under way; */
-    BEHIND_SOON = 2,    /* where stops are to be short: what is made meanwhile is looked at too */
+    FEW_THREADS = 3,
+    BEHIND = 8,         /* times the threshold more: who allocates waits for the one under way; */
+    BEHIND_SOON = 1,    /* where stops are to be short: what is made meanwhile is looked at too */
     OLD_SHARE = 4,      /* an old collection is due after promotions of a quarter, */
     CYCLE_SHARE = 16,   /* and of a sixteenth, at least, where it runs beside the program */
     COUNTING_SHARE = 4, /* of a cycle goes into counting */
@@ -104,6 +105,22 @@ static uint64_t young_threshold(void)
     return __builtin_mul_overflow(threshold, scale, &product) ? UINT64_MAX : product;
 }
 
+/* So many new ones of all threads are worth a stop, and so many times the threshold more. Each
+ * thread looks for garbage among its own first, as soon as it has half a threshold; that, and the
+ * blocks it has at hand, which count as made, are nothing to stop for while threads are few. */
+static uint64_t young_limit(uint64_t times)
+{
+    uint64_t each = np_load_relaxed(&np_pacing.thresholds[0]); /* relaxed: any recent value */
+    size_t threads = np_options.confined ? np_thread_attached_count() : 0;
+    uint64_t others = threads > FEW_THREADS ? FEW_THREADS - 1 : threads > 1 ? threads - 1 : 0;
+    uint64_t own, limit;
+    return __builtin_mul_overflow(each, 2 * others, &own) ||
+                   __builtin_mul_overflow(young_threshold(), 1 + times, &limit) ||
+                   __builtin_add_overflow(limit, own, &limit)
+               ? UINT64_MAX
+               : limit;
+}
+
 static int64_t credit_share(void)
 {
     uint64_t threshold = young_threshold();
@@ -159,7 +176,7 @@ static bool is_over(int generation)
     int64_t count = np_load_relaxed(&np_pacing.counts[generation]);
     if (threshold == 0 || count <= 0 || (uint64_t)count <= threshold)
         return false;
-    return generation > 0 || (uint64_t)count > young_threshold() || has_grown();
+    return generation > 0 || (uint64_t)count > young_limit(0) || has_grown();
 }
 
 static bool old_is_affordable(void)
@@ -253,9 +270,8 @@ bool np_pacing_is_behind(void)
 {
     /* relaxed: any recent value will do */
     int64_t count = np_load_relaxed(&np_pacing.counts[0]);
-    uint64_t threshold = young_threshold();
-    uint64_t behind = np_options.collector == 0 ? BEHIND : BEHIND_SOON;
-    return np_pacing_due() >= 0 && count > 0 && (uint64_t)count / behind > threshold;
+    uint64_t times = np_options.collector == 0 ? BEHIND : BEHIND_SOON;
+    return np_pacing_due() >= 0 && count > 0 && (uint64_t)count > young_limit(times);
 }
 
 void np_pacing_reset_stopped(int generation)
