@@ -4,8 +4,9 @@
  * dealt out, each to one of them; words are read and written by both, each read and each write a
  * step of its own. Passes follow each other until one has visited nothing.
  *
- * Objects 0 to 3, two to a row; each refers to one, itself perhaps, in any graph; one in each row may
- * be held from outside. In the end all that is held has been visited, and what that refers to.
+ * Objects 0 to 3, two to a row; each refers to one, itself perhaps, in any graph; one in each row
+ * may be held from outside. In the end all that is held has been visited, and what that refers
+ * to.
  *
  * -DBY_COUNT:   rows are everybody's, and passes end when as many words have been taken as made
  *               grey.
