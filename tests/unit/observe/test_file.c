@@ -167,8 +167,8 @@ static int write_mounted(void)
     snprintf(from, sizeof from, "%s/outside", folder);
     snprintf(to, sizeof to, "%s/mounted", folder);
     if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount(from, to, NULL, MS_BIND, NULL) != 0)
+        mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
+        mount(from, to, "", MS_BIND, "") != 0)
         return CANNOT;
     if (np_write_file(to, write_words) != NEAP_OK || !has("mounted", "new words\n"))
         return 1;
