@@ -28,7 +28,7 @@ enum {
     GROWTH_SHARE = 8, /* growth by an eighth, */
     GROWTH_LEAST = 2 << 20, /* and two MiB, sets the scale aside */
     PRESSED_SHARE = 3, /* over the soft limit, old collections take at most a quarter of the time */
-    FEW_THREADS = 3,
+    ALLOWANCE = 4,
     BEHIND = 8,         /* times the threshold more: who allocates waits for the one under way; */
     BEHIND_SOON = 1,    /* where stops are to be short: what is made meanwhile is looked at too */
     OLD_SHARE = 4,      /* an old collection is due after promotions of a quarter, */
@@ -49,6 +49,7 @@ void np_pacing_init(void)
         .thresholds = {np_options.threshold_young, np_options.threshold_middle,
                        np_options.threshold_old},
         .scale = 1,
+        .allowance = ALLOWANCE,
     };
 }
 
@@ -105,18 +106,17 @@ static uint64_t young_threshold(void)
     return __builtin_mul_overflow(threshold, scale, &product) ? UINT64_MAX : product;
 }
 
-/* So many new ones of all threads are worth a stop, and so many times the threshold more. Each
- * thread looks for garbage among its own first, as soon as it has half a threshold; that, and the
- * blocks it has at hand, which count as made, are nothing to stop for while threads are few. */
+/* So many new ones of all threads are worth a stop, and so many times the threshold more. */
 static uint64_t young_limit(uint64_t times)
 {
-    uint64_t each = np_load_relaxed(&np_pacing.thresholds[0]); /* relaxed: any recent value */
-    size_t threads = np_options.confined ? np_thread_attached_count() : 0;
-    uint64_t others = threads > FEW_THREADS ? FEW_THREADS - 1 : threads > 1 ? threads - 1 : 0;
-    uint64_t own, limit;
-    return __builtin_mul_overflow(each, 2 * others, &own) ||
+    /* relaxed, both: any recent value will do */
+    uint64_t threshold = np_load_relaxed(&np_pacing.thresholds[0]), limit;
+    uint64_t allowance = np_load_relaxed(&np_pacing.allowance);
+    if (!np_options.confined || np_thread_attached_count() < 2)
+        allowance = 0;
+    return __builtin_mul_overflow(threshold, allowance, &allowance) ||
                    __builtin_mul_overflow(young_threshold(), 1 + times, &limit) ||
-                   __builtin_add_overflow(limit, own, &limit)
+                   __builtin_add_overflow(limit, allowance, &limit)
                ? UINT64_MAX
                : limit;
 }
@@ -310,7 +310,9 @@ static void learn_scale(const struct np_pacing_outcome *outcome)
     else if (wide && (barren || beside * BESIDE_MOST > spent))
         scale *= 2;
     scale = scale < 1 ? 1 : scale > SCALE_MOST ? SCALE_MOST : scale;
-    np_store_relaxed(&np_pacing.scale, scale); /* relaxed: readers take any recent value */
+    /* relaxed, both: readers take any recent value */
+    np_store_relaxed(&np_pacing.scale, scale);
+    np_store_relaxed(&np_pacing.allowance, outcome->garbage > outcome->alive ? ALLOWANCE : 0);
 }
 
 static void forget_growth(void)

@@ -20,6 +20,10 @@
  * The young threshold is multiplied by a scale that keeps what a collection costs beside looking at
  * objects (reaching every thread) a small part of it, and a young stop under PAUSE_TARGET_NS.
  *
+ * Each thread looks for garbage among its own objects first, as soon as it has half a threshold;
+ * that, and the blocks it has at hand, which count as made, are nothing to stop for. So there is an
+ * allowance for several threads, as long as what stops find is mostly garbage.
+ *
  * The scale is set aside when memory has grown by an eighth and 2 MiB since the last collection:
  * then garbage is not allowed to pile up for the sake of fewer stops. Over option heap_soft_limit
  * old collections follow each other, within a quarter of the time.
@@ -40,6 +44,7 @@ struct np_pacing {
     uint64_t thresholds[3];  /* (x) */
     int64_t counts[3];       /* (x) */
     uint64_t scale;          /* (x) written under the lock */
+    uint64_t allowance;      /* (x) written under the lock; in young thresholds */
     uint64_t resets;         /* (s) */
     uint64_t old_alive;      /* (L) objects that the last old collection left alive */
     uint64_t old_pending;    /* (L) objects promoted to generation 2 since then; where old
