@@ -33,14 +33,11 @@ bool np_death_drain(struct np_local *local, uint64_t budget);
 /* The same, at most *budget (here 0 is none), from which it takes what it used. */
 bool np_death_drain_within(struct np_local *local, uint64_t *budget);
 
-/* Does nothing of the thread wait for destruction? A hint if it is another one's. */
+/* Does nothing of the thread wait for destruction? */
 static inline bool np_death_is_empty(const struct np_local *local)
 {
-    /* relaxed, all: exact for the thread itself and whoever claimed it */
-    return np_load_relaxed(&local->partial) == NULL &&
-           np_load_relaxed(&local->dying[NP_DYING_PLAIN]) == NULL &&
-           np_load_relaxed(&local->dying[NP_DYING_USER]) == NULL &&
-           np_load_relaxed(&local->dying[NP_DYING_PROMPT]) == NULL;
+    return local->partial == NULL && local->dying[NP_DYING_PLAIN] == NULL &&
+           local->dying[NP_DYING_USER] == NULL && local->dying[NP_DYING_PROMPT] == NULL;
 }
 
 /* The same for those whose death needs no user code: an allocation's slow path. */

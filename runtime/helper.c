@@ -74,6 +74,15 @@ static uint64_t serve_pending(uint64_t now_ns, uint64_t *since_ns)
     return STEP_NS;
 }
 
+/* A hint, asked again under the claim. */
+static bool may_have_dead(const struct np_local *local)
+{
+    bool any = np_load_relaxed(&local->partial) != NULL; /* relaxed, all */
+    for (unsigned list = 0; list < NP_DYING_LISTS; list++)
+        any |= np_load_relaxed(&local->dying[list]) != NULL;
+    return any;
+}
+
 /* The dead that threads left behind their budgets when they went to sleep, as far as no user code
  * is needed; the rest becomes pending. */
 static void serve_sleepers(void)
@@ -82,8 +91,7 @@ static void serve_sleepers(void)
     for (uint32_t id = 1; id <= np_thread_high(); id++) {
         struct np_thread *thread = np_thread_at((uint16_t)id);
         struct np_local *local = np_local_of((uint16_t)id);
-        /* hints, asked again under the claim */
-        if (local == NULL || thread == np_tls.thread || np_death_is_empty(local) ||
+        if (local == NULL || thread == np_tls.thread || !may_have_dead(local) ||
             !np_thread_claim(thread))
             continue;
         np_death_take(local);
