@@ -18,7 +18,7 @@
 /* In front of the block. Objects have all of it, untyped blocks the last 32 bytes, which share a
  * cache line with the block's first 32: freeing one that was used touches no other line. */
 struct np_large {
-    struct np_list link; /* (L) all that are objects */
+    struct np_list link; /* (L) all that are objects, and the place of a walk */
     uint32_t counter;    /* (s) the collector's side counter */
     uint32_t mark;       /* (s) the collector's */
     uint64_t grace;      /* (L) clock tag when freed in waiting */
@@ -84,7 +84,8 @@ bool np_large_init(void);
 /* So many bytes of the backend's, which nobody uses, go back to it. */
 void np_large_give_back(void *base, size_t total);
 
-/* The objects, newest first, for a stopped world or under np_large_lock. */
+/* The objects, newest first, for a stopped world or under np_large_lock. One entry may be no object
+ * (is_object): where a walk has come to. Types of 0 are dead and held back (hold.h). */
 struct np_list *np_large_all(void);
 void np_large_lock(void);
 void np_large_unlock(void);

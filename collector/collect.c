@@ -447,6 +447,10 @@ void np_collector_reclaim(enum neap_gc_cause cause)
         return; /* inside a walker's function: the lock is ours */
     np_lock_parked(&collector.lock);
     collect_quietly_unlock(2, cause);
+    if (cause == NEAP_GC_CAUSE_MEMORY) {
+        np_concurrent_await_end();
+        np_hold_return();
+    }
 }
 
 /* What one call found and may run user code for. */

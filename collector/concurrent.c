@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "alloc/meta.h"
 #include "base/fault.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -46,7 +47,10 @@ enum {
     WAIT_LONGER_FROM = 8,
     WAIT_MOST_FROM = 10,
     STOP_FROM = 64,
-    WAIT_MOST_NS = 10000000
+    WAIT_MOST_NS = 10000000,
+    WAIT_MOST_TURNS = 10000, /* for the end of a cycle */
+    HELD_SHARE = 8,          /* of all memory; if more is held back the cycle ends, */
+    HELD_LEAST = 32 << 20    /* and more than these bytes */
 };
 
 static struct {
@@ -85,6 +89,20 @@ static bool is_over(void)
     return np_load_relaxed(&concurrent.cancelled) || np_load_relaxed(&concurrent.end);
 }
 
+/* Large objects die faster than the cycle can let go of them. */
+static void end_if_heavy(void)
+{
+    uint64_t held = np_hold_large_bytes();
+    if (np_unlikely(held > (uint64_t)HELD_LEAST) && held > np_committed() / HELD_SHARE)
+        np_concurrent_cancel();
+}
+
+static bool is_over_by_now(void)
+{
+    end_if_heavy();
+    return is_over();
+}
+
 /* ---- slices ---- */
 
 static uint64_t slice_limit(void)
@@ -109,27 +127,26 @@ static size_t component_end(size_t at)
     return at;
 }
 
-static size_t weight_of(size_t at, size_t end)
+static size_t weight_of(struct neap_header *const *candidates, size_t count)
 {
     size_t weight = 0;
-    for (; at < end; at++)
+    for (size_t i = 0; i < count; i++)
         weight += np_proposal_weight(
-            (const struct neap_header *)((uintptr_t)cycle.proposal.candidates[at] &
-                                         ~(uintptr_t)NP_PROPOSAL_FIRST));
+            (const struct neap_header *)((uintptr_t)candidates[i] & ~(uintptr_t)NP_PROPOSAL_FIRST));
     return weight;
 }
 
 /* The first candidate behind the next slice: whole components. */
-static size_t slice_end(size_t at, size_t *ret_weight)
+static size_t slice_end(size_t at)
 {
+    struct neap_header *const *candidates = cycle.proposal.candidates;
     uint64_t limit = slice_limit();
-    size_t end = component_end(at);
-    *ret_weight = weight_of(at, end);
+    size_t end = component_end(at), weight = weight_of(candidates + at, end - at);
     while (end < cycle.proposal.count) {
-        size_t next = component_end(end), more = weight_of(end, next);
-        if (*ret_weight + more > limit)
+        size_t next = component_end(end);
+        weight += weight_of(candidates + end, next - end);
+        if (weight > limit)
             break;
-        *ret_weight += more;
         end = next;
     }
     return end;
@@ -155,10 +172,10 @@ static void rest_until(uint64_t until_ns)
 }
 
 /* One stop, at most. False: there was nothing to judge. */
-static bool judge_slice(struct neap_header **candidates, size_t count, size_t weight, bool one)
+static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
 {
     struct np_findings findings;
-    size_t planned = count;
+    size_t weight;
     np_collect_lock("a concurrent collection");
     count = is_over() ? 0 : np_judge_prepare(candidates, count);
     if (count == 0) {
@@ -166,6 +183,7 @@ static bool judge_slice(struct neap_header **candidates, size_t count, size_t we
         np_collect_unlock();
         return false;
     }
+    weight = weight_of(candidates, count);
     np_phases_skip(&cycle.phases);
     np_world_stop(NP_STOP_COLLECT);
     np_phases_lap_until(&cycle.phases, NEAP_GC_PHASE_STOP, np_world_stopped_since());
@@ -178,7 +196,7 @@ static bool judge_slice(struct neap_header **candidates, size_t count, size_t we
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_CLEAN);
     np_collect_wait_locked(&findings);
     np_collect_unlock();
-    learn_stop(stopped_ns, weight - (planned - count));
+    learn_stop(stopped_ns, weight);
     np_report_stop(2, stopped_ns);
     if (one && weight > slice_limit())
         np_events_print_giant(garbage, stopped_ns);
@@ -193,11 +211,11 @@ static bool judge_slice(struct neap_header **candidates, size_t count, size_t we
 static void judge_all(void)
 {
     struct np_proposal *proposal = &cycle.proposal;
-    for (size_t at = 0, end, weight; at < proposal->count && !is_over(); at = end) {
-        end = slice_end(at, &weight);
+    for (size_t at = 0, end; at < proposal->count && !is_over_by_now(); at = end) {
+        end = slice_end(at);
         bool one = component_end(at) == end;
         clear_first(at, end);
-        if (!judge_slice(proposal->candidates + at, end - at, weight, one))
+        if (!judge_slice(proposal->candidates + at, end - at, one))
             continue;
         np_death_settle(np_tls.local, DEATHS_AT_ONCE);
         rest_until(cycle.rest_until_ns);
@@ -224,12 +242,12 @@ static enum np_proposal_result propose(void)
     np_hold_set(NP_HOLD_ALL);
     shake_hands();
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_HANDSHAKE);
-    enum np_proposal_result result = np_proposal_count(proposal, is_over);
+    enum np_proposal_result result = np_proposal_count(proposal, is_over_by_now);
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_COUNT);
     if (result == NP_PROPOSED)
-        result = np_proposal_trace(proposal, is_over);
+        result = np_proposal_trace(proposal, is_over_by_now);
     if (result == NP_PROPOSED)
-        result = np_proposal_order(proposal, is_over);
+        result = np_proposal_order(proposal, is_over_by_now);
     np_phases_lap(&cycle.phases, NEAP_GC_PHASE_TRACE);
     bool judges_large = result == NP_PROPOSED && proposal->has_large;
     np_hold_set(judges_large ? NP_HOLD_LARGE : NP_HOLD_NOTHING);
@@ -424,6 +442,20 @@ void np_concurrent_cancel(void)
     np_store_relaxed(&concurrent.cancelled, true); /* relaxed: a hint */
 }
 
+void np_concurrent_await_end(void)
+{
+    /* relaxed, both: hints; the collector's thread itself holds nothing when it asks for memory */
+    for (unsigned turn = 0; turn < WAIT_MOST_TURNS && np_load_relaxed(&concurrent.busy) &&
+                            np_hold_wanted(NP_HOLD_LARGE);
+         turn++) {
+        uint32_t seen = np_load_relaxed(&concurrent.word);
+        np_park(np_tls.thread);
+        np_os_wait(&concurrent.word, seen, SHORT_NS);
+        np_unpark(np_tls.thread);
+        np_stop_point(np_tls.thread);
+    }
+}
+
 uint64_t np_concurrent_cycles(void)
 {
     return np_load_relaxed(&concurrent.cycles); /* relaxed: a count */
@@ -459,6 +491,7 @@ void np_concurrent_forked(void)
     pthread_mutex_init(&concurrent.lock, NULL);
     concurrent.running = concurrent.busy = concurrent.end = concurrent.cancelled = false;
     np_hold_set(NP_HOLD_NOTHING);
+    np_hold_forked();
     np_partner_forked();
     np_proposal_drop(&cycle.proposal);
     np_proposal_give_back();

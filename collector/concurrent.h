@@ -46,6 +46,9 @@ void np_concurrent_throttle(void);
 /* A stopped collection of generation 2 has looked at everything: the cycle under way ends. */
 void np_concurrent_cancel(void);
 
+/* Until a cycle that is to end holds no memory back any more. At a stop point. */
+void np_concurrent_await_end(void);
+
 /* The rounds that have come to their end, for tests. */
 uint64_t np_concurrent_cycles(void);
 

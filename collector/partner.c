@@ -15,10 +15,11 @@
 enum state { RESTING, OFFERED, TAKEN, ENDED, LEAVING };
 
 static struct {
-    uint32_t state;             /* (x) enum state */
-    void (*work)(unsigned who); /* (c) from the offer to its end */
-    pthread_t thread;           /* the first thread's, all below */
-    bool running, wanted;
+    uint32_t state;              /* (x) enum state */
+    void (*work)(unsigned who);  /* (c) from the offer to its end */
+    pthread_t thread;            /* the first thread's, all below */
+    bool running, wanted, tried; /* tried: to start one, for this cycle */
+    bool failed;                 /* (x) the second thread could not begin, and has gone */
 } partner;
 
 static void change(enum state state)
@@ -38,17 +39,21 @@ static bool take(void)
 static void *routine(void *arg)
 {
     (void)arg;
-    if (np_thread_attach("neap marker") != 0)
-        return NULL; /* out of memory: nobody ever takes an offer */
+    if (np_thread_attach("neap marker") != 0) {
+        np_store_relaxed(&partner.failed, true); /* out of memory: nobody takes an offer */
+        return NULL;
+    }
     np_blocking_enter(np_tls.thread);
     for (;;) {
         uint32_t seen = np_load_acquire(&partner.state); /* [MM-partner-1] */
         if (seen == LEAVING)
             break;
-        if (seen != OFFERED || !take()) {
+        if (seen != OFFERED) {
             np_os_wait(&partner.state, seen, UINT64_MAX);
             continue;
         }
+        if (!take())
+            continue;
         np_perturb(partner_taken);
         np_blocking_leave(np_tls.thread);
         partner.work(1);
@@ -62,6 +67,8 @@ static void *routine(void *arg)
 
 static void start(void)
 {
+    partner.tried = true;
+    np_store_relaxed(&partner.failed, false); /* relaxed: a hint */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -79,7 +86,9 @@ static bool withdraw(void)
 
 void np_partner_share(void (*work)(unsigned who))
 {
-    if (partner.wanted && !partner.running)
+    if (partner.running && np_load_relaxed(&partner.failed)) /* relaxed: a hint */
+        np_partner_end();
+    if (partner.wanted && !partner.running && !partner.tried)
         start();
     if (!partner.wanted || !partner.running) {
         work(0);
@@ -102,6 +111,7 @@ void np_partner_share(void (*work)(unsigned who))
 void np_partner_want(bool wanted)
 {
     partner.wanted = wanted;
+    partner.tried = false;
 }
 
 void np_partner_end(void)
@@ -117,6 +127,6 @@ void np_partner_end(void)
 
 void np_partner_forked(void)
 {
-    partner.running = partner.wanted = false;
+    partner.running = false;
     np_store_relaxed(&partner.state, (uint32_t)RESTING); /* relaxed: nobody else is left */
 }

@@ -48,6 +48,7 @@ static size_t whole_pages(size_t bytes)
 void *np_proposal_memory(size_t count, size_t size)
 {
     struct area *area = &areas[area_count];
+    np_assert(area_count < AREAS);
     area->bytes = whole_pages((count + 1) * size);
     area->start = area_count == AREAS || np_fault() ? NULL : np_os_reserve(area->bytes, 1);
     area_count += area->start != NULL;
@@ -103,8 +104,10 @@ static size_t block_bytes_of(const struct neap_header *header)
 
 size_t np_proposal_weight(const struct neap_header *candidate)
 {
-    /* of a large one the slots count, 16 for an object */
-    return 1 + (np_region_has(candidate) ? 0 : np_large_of(candidate)->bytes / 128);
+    struct np_members_slots slots;
+    if (np_region_has(candidate) || !np_proposal_slots(candidate, &slots))
+        return 1;
+    return 1 + slots.count / 16; /* so many cost as much as an object */
 }
 
 static bool general_slots(const struct neap_header *header, const struct neap_type *type,
@@ -125,7 +128,8 @@ static bool general_slots(const struct neap_header *header, const struct neap_ty
     size_t length = array ? *((const uint64_t *)(const void *)slots->end - 1) : 1;
     slots->count = length * slots->per_element;
     /* a header that is none (memory of an earlier pool) is not believed */
-    return length <= block_bytes && length * type->size <= block_bytes;
+    return length <= block_bytes && length * type->size <= block_bytes &&
+           slots->count <= UINT32_MAX; /* components.h counts them so */
 }
 
 bool np_proposal_slots_otherwise(const struct neap_header *header,
@@ -306,14 +310,17 @@ static bool is_unmarked(uint32_t word)
     return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
 }
 
-static void list_large(struct np_proposal *proposal, size_t limit)
+static bool list_large(struct np_proposal *proposal, size_t limit)
 {
     for (uint32_t i = 0; i < np_roster.count && proposal->count < limit; i++) {
+        if (!np_proposal_poll_sometimes())
+            return false;
         if (is_unmarked(np_roster.words[i])) {
             proposal->candidates[proposal->count++] = np_roster.headers[i];
             proposal->has_large = true;
         }
     }
+    return true;
 }
 
 static void list_row(uint32_t row, struct np_proposal *proposal, size_t limit)
@@ -342,7 +349,8 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
         if (!np_proposal_poll())
             return NP_PROPOSAL_STOPPED;
     }
-    list_large(proposal, limit);
+    if (!list_large(proposal, limit))
+        return NP_PROPOSAL_STOPPED;
     np_perturb(concurrent_traced);
     return NP_PROPOSED;
 }

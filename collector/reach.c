@@ -43,6 +43,7 @@ static struct {
     struct neap_header **ring;
     size_t top, most_found;
     size_t first, count, room; /* of the ring */
+    size_t cost;               /* of a pass, in rows */
     struct tally tally;
 } reach;
 
@@ -62,7 +63,9 @@ bool np_reach_begin(uint64_t members, uint32_t rows)
 {
     reach.top = reach.first = reach.count = 0;
     reach.most_found = members * FOUND_PER_MEMBER;
-    reach.room = (size_t)rows * WIDE;
+    /* large objects' words are walked over as rows are */
+    reach.cost = rows + np_roster.count / NP_SIDE_ROW + 1;
+    reach.room = reach.cost * WIDE;
     reach.stack = np_proposal_memory(reach.most_found + members, sizeof *reach.stack);
     reach.ring = np_proposal_memory(reach.room, sizeof(struct neap_header *));
     return reach.stack != NULL && reach.ring != NULL;
@@ -312,12 +315,12 @@ static bool pass_large(struct marker *m, bool roots)
 {
     m->own = NULL; /* none is near */
     for (uint32_t i = 0; i < np_roster.count; i++) {
+        if (!np_proposal_poll_sometimes())
+            return false;
         if (!take(&m->tally, &np_roster.words[i], roots))
             continue;
         visit_in_order(m, np_roster.headers[i]);
         m->tally.visited++;
-        if (!np_proposal_poll_sometimes())
-            return false;
     }
     end_far(m);
     return true;
@@ -408,9 +411,9 @@ static struct neap_header *dequeue(void)
 static bool each_grey(uint32_t rows, bool (*each)(struct neap_header *header))
 {
     for (uint32_t i = 0; i < np_roster.count; i++) {
-        if (!take(&reach.tally, &np_roster.words[i], false))
-            continue;
-        if (!each(np_roster.headers[i]) || !np_proposal_poll_sometimes())
+        if (!np_proposal_poll_sometimes())
+            return false;
+        if (take(&reach.tally, &np_roster.words[i], false) && !each(np_roster.headers[i]))
             return false;
     }
     for (uint32_t row = 0; row < rows; row++) {
@@ -455,9 +458,9 @@ static bool enqueue_children(struct neap_header *header)
 }
 
 /* Until the ring is full, empty, or the budget spent. False: it is to end. */
-static bool spread(uint32_t rows)
+static bool spread(void)
 {
-    for (size_t left = (size_t)rows * BUDGET; left > 0; left--) {
+    for (size_t left = reach.cost * BUDGET; left > 0; left--) {
         if (reach.count == 0 || reach.count == reach.room)
             break;
         if (reach.count > AHEAD)
@@ -480,7 +483,7 @@ static bool mark_all_from_member(struct neap_header *header)
  * all that it reaches is marked depth first. */
 static bool widen(uint32_t rows, bool *ret_wide)
 {
-    if (!each_grey(rows, enqueue_children) || !spread(rows))
+    if (!each_grey(rows, enqueue_children) || !spread())
         return false;
     *ret_wide = reach.count >= reach.room / 2;
     while (reach.count > 0)
@@ -503,7 +506,7 @@ bool np_reach_from_held(uint32_t rows)
             down = !down;
             if (!pass_rows(rows, false, down))
                 return false;
-            rich = reach.tally.visited >= (uint64_t)rows * WORTH;
+            rich = reach.tally.visited >= reach.cost * WORTH;
         }
     }
     return true;

@@ -7,7 +7,8 @@
  * Why reading one never faults: an address leads to a word only if the roster has it, and what the
  * roster has is held back when it dies (hold.h).
  *
- * Concurrency: the collector's thread alone; the list is walked while the world runs.
+ * Concurrency: the collector's thread; its partner too reads the table and writes words (reach.h).
+ * The list is walked while the world runs.
  *
  * Implemented by roster.c. Used by proposal.c and reach.c.
  */

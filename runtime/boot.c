@@ -118,6 +118,7 @@ static np_noinline void settle_before_blocking(struct np_thread *thread)
     int saved = errno;
     flush(thread);
     np_grace_abandon(thread->local); /* others may poll while this thread sleeps */
+    thread->local->destroying = np_tls.dying > 0;
     if (np_pending_count() > 0 || np_grace_bytes() > 0 || !np_death_is_empty(thread->local))
         np_helper_wake(); /* nobody else may come by */
     errno = saved;

@@ -87,12 +87,13 @@ static np_noinline void free_marked(struct neap_header *header)
         return;
     }
     bool published = (np_load_relaxed(&header->shared) & NP_PUBLISHED) != 0;
+    bool old = (np_load_relaxed(&header->gc) & NP_GC_GENERATION) != 0;
     bool tracked = (np_type_at(header->type)->traits & NP_TRAIT_SLOTS) != 0;
     struct np_heap *heap = np_tls.heap;
     np_store_relaxed(&header->type, 0);
-    if (np_unlikely((np_load_relaxed(&header->gc) & NP_GC_GENERATION) &&
-                    np_hold_wanted(NP_HOLD_LARGE)))
-        np_hold_take(header);
+    heap->old_freed += old;
+    if (np_unlikely(old && np_hold_wanted(NP_HOLD_LARGE)))
+        np_hold_take_large(header);
     else
         np_large_free(header, published);
     if (tracked && heap->credit < heap->credit_start)
@@ -506,15 +507,19 @@ void np_death_drain_plain(struct np_local *local, uint64_t budget)
         drain(local, &budget, true);
 }
 
-void np_death_take(struct np_local *from)
+void np_death_take(struct np_local *from, bool with_user)
 {
     struct np_local *local = np_tls.local;
     np_assert(np_death_is_empty(local));
     /* relaxed, all: ours by the claim; hints for others */
     for (unsigned list = 0; list < NP_DYING_LISTS; list++) {
+        if (list != NP_DYING_PLAIN && !with_user)
+            continue;
         np_store_relaxed(&local->dying[list], from->dying[list]);
         np_store_relaxed(&from->dying[list], NULL);
     }
+    if (!with_user)
+        return;
     np_store_relaxed(&local->partial, from->partial);
     local->partial_next = from->partial_next;
     np_store_relaxed(&from->partial, NULL);

@@ -47,8 +47,10 @@ void np_death_drain_plain(struct np_local *local, uint64_t budget);
  * destroyed if that needs no user code, else pending. */
 void np_death_settle(struct np_local *local, uint64_t step);
 
-/* Takes over the dead of a claimed slot; the caller has none. */
-void np_death_take(struct np_local *from);
+/* Takes over the dead of a claimed slot; the caller has none. with_user: those whose death runs
+ * user code too, which is not for others while the slot's thread is in the middle of a destruction.
+ */
+void np_death_take(struct np_local *from, bool with_user);
 
 /* Destroys one object of the pending list, then what it held, within release_budget. */
 void np_death_of_pending(struct neap_header *header);

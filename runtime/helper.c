@@ -94,7 +94,9 @@ static void serve_sleepers(void)
         if (local == NULL || thread == np_tls.thread || !may_have_dead(local) ||
             !np_thread_claim(thread))
             continue;
-        np_death_take(local);
+        /* what is queued inside a disposal, or by one that is parked on its way, is its own */
+        bool asleep = np_thread_state_of(thread) == NP_BLOCKING && !local->destroying;
+        np_death_take(local, asleep);
         np_thread_unclaim(thread);
         np_death_settle(np_tls.local, np_options.release_budget);
     }
@@ -243,6 +245,12 @@ void neap_tick(void)
     static uint64_t
         since_ns; /* (x) relaxed: programs call from one loop; two only look more often */
     np_usage_check("neap_tick");
+    /* the caller's own, user code and all: as at a poll, one link per turn */
+    while (np_tls.dying == 0 && (!np_death_drain(np_tls.local, np_options.release_budget) ||
+                                 np_batch_is_open(np_tls.local))) {
+        np_batch_flush(np_tls.local);
+        np_quiescent_point(np_tls.thread);
+    }
     uint64_t since = np_load_relaxed(&since_ns);
     (void)tick(&since);
     np_store_relaxed(&since_ns, since);

@@ -3,6 +3,7 @@
 
 #include "alloc/heap.h"
 #include "alloc/large.h"
+#include "runtime/local.h"
 #include "threads/safepoint.h"
 
 enum { POLL_EVERY = 1024 }; /* blocks given back between two stop points */
@@ -10,6 +11,7 @@ enum { POLL_EVERY = 1024 }; /* blocks given back between two stop points */
 uint32_t np_hold;
 
 static struct neap_header *held; /* (x) */
+static uint64_t large_bytes;     /* (x) relaxed: a gauge */
 
 void np_hold_set(enum np_hold hold)
 {
@@ -29,12 +31,25 @@ void np_hold_take(struct neap_header *header)
     } while (!np_cas_release(&held, &first, header));
 }
 
+void np_hold_take_large(struct neap_header *header)
+{
+    np_fetch_add_relaxed(&large_bytes, (uint64_t)np_large_of(header)->bytes); /* relaxed: a gauge */
+    np_hold_take(header);
+}
+
+uint64_t np_hold_large_bytes(void)
+{
+    return np_load_relaxed(&large_bytes); /* relaxed: a gauge */
+}
+
 static void return_large(struct neap_header *header)
 {
     if (np_hold_wanted(NP_HOLD_LARGE)) {
         np_hold_take(header); /* once more */
         return;
     }
+    np_fetch_add_relaxed(&large_bytes,
+                         -(uint64_t)np_large_of(header)->bytes); /* relaxed: a gauge */
     /* relaxed: nobody else writes it any more */
     np_large_free(header, (np_load_relaxed(&header->shared) & NP_PUBLISHED) != 0);
 }
@@ -54,7 +69,22 @@ void np_hold_return(void)
             np_pool_note_reuse(np_tls.heap, np_pool_of(header));
             np_heap_give(np_tls.heap, header);
         }
-        if (done % POLL_EVERY == 0)
+        if (done % POLL_EVERY == 0) {
+            np_tls.local->returning = next; /* a fork may take the thread away */
             np_stop_point(np_tls.thread);
+            np_tls.local->returning = NULL;
+        }
+    }
+}
+
+void np_hold_forked(void)
+{
+    for (uint32_t id = 1; id <= np_thread_high(); id++) {
+        struct np_local *local = np_local_of((uint16_t)id);
+        while (local != NULL && local->returning != NULL) {
+            struct neap_header *header = local->returning;
+            local->returning = np_link_load(header);
+            np_hold_take(header);
+        }
     }
 }

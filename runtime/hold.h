@@ -12,6 +12,9 @@
  * Memory of pools stays mapped, so an address in one may be judged after the block has gone. That
  * of large objects does not: those are held back until the last slice is judged.
  *
+ * The program may be refused memory that is only held back: who is out of memory ends the cycle and
+ * waits for its end (collect.c).
+ *
  * Implemented by hold.c. Used by death.c and the collector.
  */
 #ifndef NP_RUNTIME_HOLD_H
@@ -32,6 +35,13 @@ void np_hold_return(void);
 
 /* The object is dead, its type 0. */
 void np_hold_take(struct neap_header *header) np_cold;
+void np_hold_take_large(struct neap_header *header) np_cold;
+
+/* Bytes of large objects that are held back: memory that the program has given up. A hint. */
+uint64_t np_hold_large_bytes(void);
+
+/* In the child of a fork: what other threads were giving back is held again. */
+void np_hold_forked(void);
 
 /* least: NP_HOLD_ALL for a block in a pool. */
 static inline bool np_hold_wanted(enum np_hold least)

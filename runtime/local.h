@@ -44,18 +44,20 @@ struct np_retire_lists {
 };
 
 struct np_local {
-    struct neap_header *dying[NP_DYING_LISTS]; /* (o) last-in-first-out through word 0 */
-    struct neap_header *partial; /* (o) an object whose children are released in part, or NULL */
+    struct neap_header *dying[NP_DYING_LISTS]; /* (o>) last-in-first-out through word 0 */
+    struct neap_header *partial; /* (o>) an object whose children are released in part, or NULL */
     size_t partial_next;         /* (o) the first slot not yet released */
     struct np_batch *open[NP_BATCHES_OPEN]; /* (o) by destination modulo; NULL or holding objects */
     struct np_batch *spare;                 /* (o) empty batches */
     uint32_t spare_count;                   /* (o) */
     uint16_t id;                            /* (c) the slot */
-    bool contended_held;              /* (o) a reference to `contended` is held, to be deferred */
-    uint32_t contended_count;         /* (o) swaps lost in a row on it */
-    struct neap_header *contended;    /* (o) the object of the last lost swap; see contend.h */
-    struct np_grace grace;            /* (o) */
-    struct np_retire_lists retired;   /* (o) */
+    bool destroying;                        /* (o) it sleeps in the middle of a destruction */
+    struct neap_header *returning;  /* (o) blocks on their way back, at a stop point; see hold.h */
+    bool contended_held;            /* (o) a reference to `contended` is held, to be deferred */
+    uint32_t contended_count;       /* (o) swaps lost in a row on it */
+    struct neap_header *contended;  /* (o) the object of the last lost swap; see contend.h */
+    struct np_grace grace;          /* (o) */
+    struct np_retire_lists retired; /* (o) */
     uint64_t merged[NP_MERGED_KINDS]; /* (o>) figures: by the thread that did it */
     uint64_t sent;                    /* (o>) a figure: references put into queues */
     int64_t *cells; /* (o>, s) deferred counts, by index: NP_DEFERRED_MOST, in reserved memory */

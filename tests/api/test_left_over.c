@@ -148,6 +148,46 @@ static void expect_dead_asleep(void)
     sleep_until(&gone, 1, "an array with a cleanup");
 }
 
+/* What is queued inside a disposal waits for its end, even if that sleeps and the helper comes by.
+ */
+static int in_slow = -1; /* of how many when the first had slept */
+static atomic_int disposed_slowly;
+struct sleepy {
+    int value;
+};
+static void sleepy_dispose(void *self)
+{
+    (void)self;
+    if (disposed_slowly++ > 0)
+        return;
+    NEAP_BLOCKED(usleep(20 * LOOK_US)); /* several rounds of the helper */
+    in_slow = disposed_slowly;
+}
+NEAP_DEFINE_TYPE(sleepy, (), .dispose = sleepy_dispose, .flags = NEAP_PROMPT);
+struct parent {
+    struct sleepy *children[LINKS];
+};
+NEAP_DEFINE_TYPE(parent, (children));
+
+static void expect_nobody_interferes(void)
+{
+    struct parent *parent = neap_new(parent);
+    for (int i = 0; i < LINKS; i++)
+        neap_give(&parent->children[i], neap_new(sleepy));
+    disposed_slowly = 0;
+    neap_release(parent);
+    is_int(in_slow, 1, "while a disposal sleeps nobody disposes of what is queued behind it");
+    is_int(disposed_slowly, LINKS, "and prompt ones are all dead when the release returns");
+}
+
+static void expect_dead_by_tick(void)
+{
+    disposed = by_strangers = 0;
+    neap_release(make_chain());
+    neap_tick();
+    is_int(disposed, LINKS, "neap_tick disposes of what is left over of the caller's");
+}
+
 static atomic_bool enough, polls;
 static void *poll_until_enough(void *arg)
 {
@@ -205,5 +245,7 @@ int main(void)
     with(0, 20, expect_dead_awake);
     with(1, 20, expect_dead_asleep);
     with(1, 0, expect_dead_by_poller);
+    with(1, 20, expect_nobody_interferes);
+    with(0, 0, expect_dead_by_tick);
     return done();
 }

@@ -2,14 +2,14 @@
  *
  * Passes of a concurrent collection's marking that two threads share (collector/reach.c): rows are
  * dealt out, each to one of them; words are read and written by both, each read and each write a
- * step of its own. Passes follow each other until one has visited nothing.
+ * step of its own. Passes follow each other until as many words have been taken as made grey, or
+ * one has visited nothing.
  *
  * Objects 0 to 3, two to a row; each refers to one, itself perhaps, in any graph; one in each row
  * may be held from outside. In the end all that is held has been visited, and what that refers
  * to.
  *
- * -DBY_COUNT:   rows are everybody's, and passes end when as many words have been taken as made
- *               grey.
+ * -DALL_ROWS:   rows are everybody's.
  * -DMARK_ONLY:  a word in another row is marked and not made grey.
  */
 #define MARKED 1
@@ -67,7 +67,7 @@ proctype thread() {
     do
     :: over -> break
     :: else ->
-#ifdef BY_COUNT
+#ifdef ALL_ROWS
         row = 0; pass_row();
         row = 1; pass_row();
 #else
@@ -82,11 +82,11 @@ proctype thread() {
             arrived++;
             if
             :: arrived == 2 ->
-#ifdef BY_COUNT
+                if
+                :: seen == 0 -> grey = 0
+                :: else
+                fi;
                 over = (grey <= 0);
-#else
-                over = (seen == 0);
-#endif
                 arrived = 0; seen = 0; next_row = 0; roots = false; phase = 1 - phase
             :: else
             fi

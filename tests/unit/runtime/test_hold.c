@@ -10,13 +10,19 @@
 #include "runtime/hold.h"
 #include "tests/tap.h"
 
-enum { NODES = 3000, CHAIN = 1000, SINGLES = NODES - CHAIN };
+enum { NODES = 3000, CHAIN = 1000, SINGLES = NODES - CHAIN, LARGE = 50 };
 
 struct node {
     void *next;
     int64_t id;
 };
 NEAP_DEFINE_TYPE(node, (next));
+
+struct large {
+    void *slots[200];
+    int64_t id;
+};
+NEAP_DEFINE_TYPE(large, (slots));
 
 static struct node *nodes[NODES], *late[NODES]; /* late: made afterwards */
 static uintptr_t gone[NODES];                   /* where the dead were */
@@ -101,6 +107,61 @@ static void old_ones(void)
     is_int((long)(before.objects - after.objects), NODES, "and count as objects no more");
 }
 
+static uint64_t objects_now(void)
+{
+    struct neap_stats stats;
+    neap_stats_get(&stats);
+    return stats.objects;
+}
+
+static uint64_t find_large(const struct large *const *wanted)
+{
+    struct large *fresh[4 * LARGE];
+    uint64_t found = 0;
+    for (int i = 0; i < 4 * LARGE; i++) {
+        fresh[i] = neap_new(large);
+        for (int k = 0; k < LARGE; k++)
+            found += fresh[i] == wanted[k];
+    }
+    for (int i = 0; i < 4 * LARGE; i++)
+        neap_release(fresh[i]);
+    return found;
+}
+
+/* Their memory would be gone: they are held back longer than blocks in pools. */
+static void large_ones(void)
+{
+    struct large *large[LARGE];
+    struct node *node;
+    for (int i = 0; i < LARGE; i++) {
+        if ((large[i] = neap_new(large)) == NULL)
+            bail("out of memory");
+        large[i]->id = i;
+    }
+    if ((node = neap_new(node)) == NULL)
+        bail("out of memory");
+    is_int(neap_collect(0), 0, "what is held grows older");
+    uint64_t before = objects_now();
+    np_hold_set(NP_HOLD_ALL);
+    for (int i = 0; i < LARGE; i++)
+        neap_release(large[i]);
+    ok(np_hold_large_bytes() >= LARGE * sizeof(struct large), "their bytes are told");
+    is_int((long)(before - objects_now()), 0, "large objects are held back");
+    np_hold_set(NP_HOLD_LARGE);
+    neap_release(node);
+    np_hold_return();
+    is_int((long)(before - objects_now()), 1, "when those in pools are not any more, too");
+    is_int((long)find_large((const struct large *const *)large), 0, "nobody gets their memory");
+    int kept = 0;
+    for (int i = 0; i < LARGE; i++)
+        kept += large[i]->id == i; // NOLINT(clang-analyzer-unix.Malloc)
+    is_int(kept, LARGE, "which can be read");
+    np_hold_set(NP_HOLD_NOTHING);
+    np_hold_return();
+    is_int((long)(before - objects_now()), LARGE + 1, "until they are given back");
+    is_int((long)np_hold_large_bytes(), 0, "all of them");
+}
+
 int main(void)
 {
     plan_lazy();
@@ -112,6 +173,7 @@ int main(void)
     neap_gc_disable();
     young_ones();
     old_ones();
+    large_ones();
     is_int(neap_shutdown(NULL), 0, "nothing is alive in the end");
     return done();
 }
