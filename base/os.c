@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,18 @@ size_t np_os_resident_bytes(void)
     }
     errno = saved;
     return pages * np_os_page_bytes();
+}
+
+bool np_os_start_thread(pthread_t *ret_thread, void *(*routine)(void *), void *arg)
+{
+    int saved = errno;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = !np_fault() && pthread_create(ret_thread, NULL, routine, arg) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return started;
 }
 
 unsigned np_os_processors(void)

@@ -7,6 +7,7 @@
 #ifndef NP_BASE_OS_H
 #define NP_BASE_OS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,8 @@ void np_os_prefer_huge(void *address, size_t bytes);
 size_t np_os_page_bytes(void);
 size_t np_os_resident_bytes(void); /* of this process; 0 when unknown */
 unsigned np_os_processors(void);
+/* A thread of neap's own: signals are for the program's. errno stays. False: refused. */
+bool np_os_start_thread(pthread_t *ret_thread, void *(*routine)(void *), void *arg);
 uint64_t np_os_now_ns(void);
 int np_os_thread_id(void);
 /* What the system calls the calling thread; cut to bytes - 1, "" when unknown. */

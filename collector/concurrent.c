@@ -6,11 +6,9 @@
 #include "collector/concurrent.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "alloc/meta.h"
-#include "base/fault.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -175,7 +173,6 @@ static void rest_until(uint64_t until_ns)
 static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
 {
     struct np_findings findings;
-    size_t weight;
     np_collect_lock("a concurrent collection");
     count = is_over() ? 0 : np_judge_prepare(candidates, count);
     if (count == 0) {
@@ -183,7 +180,7 @@ static bool judge_slice(struct neap_header **candidates, size_t count, bool one)
         np_collect_unlock();
         return false;
     }
-    weight = weight_of(candidates, count);
+    size_t weight = weight_of(candidates, count);
     np_phases_skip(&cycle.phases);
     np_world_stop(NP_STOP_COLLECT);
     np_phases_lap_until(&cycle.phases, NEAP_GC_PHASE_STOP, np_world_stopped_since());
@@ -383,14 +380,9 @@ static void wake(void)
 
 static void start_locked(void)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     np_store_relaxed(&concurrent.end, false);
-    bool started = !np_fault() && np_proposal_reserve() &&
-                   pthread_create(&concurrent.thread, NULL, routine, NULL) == 0;
+    bool started = np_proposal_reserve() && np_os_start_thread(&concurrent.thread, routine, NULL);
     np_store_relaxed(&concurrent.running, started);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 bool np_concurrent_takes(void)

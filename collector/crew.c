@@ -6,15 +6,12 @@
  * is often shorter than going to sleep. */
 #include "collector/crew.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/atomics.h"
 #include "base/event.h"
-#include "base/fault.h"
 #include "base/compiler.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -85,16 +82,7 @@ static void *worker_main(void *arg)
 
 static bool start_worker(unsigned index)
 {
-    sigset_t all, before;
-    int saved = errno;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = np_fault() ? EAGAIN
-                            : pthread_create(&crew.threads[index], NULL, worker_main,
-                                             (void *)(uintptr_t)index);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
-    return failed == 0;
+    return np_os_start_thread(&crew.threads[index], worker_main, (void *)(uintptr_t)index);
 }
 
 static unsigned wanted(void)

@@ -4,9 +4,7 @@
 #include "collector/partner.h"
 
 #include <pthread.h>
-#include <signal.h>
 
-#include "base/fault.h"
 #include "base/os.h"
 #include "base/perturb.h"
 #include "threads/blocking.h"
@@ -69,11 +67,7 @@ static void start(void)
 {
     partner.tried = true;
     np_store_relaxed(&partner.failed, false); /* relaxed: a hint */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    partner.running = !np_fault() && pthread_create(&partner.thread, NULL, routine, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    partner.running = np_os_start_thread(&partner.thread, routine, NULL);
 }
 
 /* Nobody has come: the offer is off. */
@@ -114,6 +108,12 @@ void np_partner_want(bool wanted)
     partner.tried = false;
 }
 
+static void forget(void)
+{
+    partner.running = false;
+    np_store_relaxed(&partner.state, (uint32_t)RESTING); /* relaxed: nobody else is left */
+}
+
 void np_partner_end(void)
 {
     if (!partner.running)
@@ -122,11 +122,10 @@ void np_partner_end(void)
     np_blocking_enter(np_tls.thread);
     pthread_join(partner.thread, NULL);
     np_blocking_leave(np_tls.thread);
-    np_partner_forked();
+    forget();
 }
 
 void np_partner_forked(void)
 {
-    partner.running = false;
-    np_store_relaxed(&partner.state, (uint32_t)RESTING); /* relaxed: nobody else is left */
+    forget();
 }

@@ -11,10 +11,8 @@
 #include "runtime/helper.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include "alloc/stats.h"
-#include "base/fault.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -172,13 +170,9 @@ static void *helper_routine(void *arg)
 
 static void start_locked(void)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     np_store_relaxed(&helper.end, false);
-    bool started = !np_fault() && pthread_create(&helper.thread, NULL, helper_routine, NULL) == 0;
+    bool started = np_os_start_thread(&helper.thread, helper_routine, NULL);
     np_store_relaxed(&helper.running, started);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void np_helper_wake(void)
