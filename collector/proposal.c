@@ -95,8 +95,6 @@ void np_proposal_give_back(void)
 
 /* ---- members ---- */
 
-#define word_of np_proposal_word_of
-
 static size_t block_bytes_of(const struct neap_header *header)
 {
     return np_region_has(header) ? np_pool_of(header)->block_bytes : np_large_of(header)->bytes;
@@ -260,7 +258,7 @@ static void count_pool(uint32_t pool_index, struct np_proposal *proposal, struct
     char *block = np_pool_memory(pool);
     for (; carved > 0; carved--, block += block_bytes) {
         struct neap_header *header = (struct neap_header *)(void *)block;
-        count_object(header, word_of(header), proposal, far);
+        count_object(header, np_proposal_word_of(header), proposal, far);
     }
 }
 
@@ -305,17 +303,12 @@ enum np_proposal_result np_proposal_count(struct np_proposal *ret, bool (*stoppe
 
 /* ---- tracing ---- */
 
-static bool is_unmarked(uint32_t word)
+static bool list_large(struct np_proposal *proposal)
 {
-    return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
-}
-
-static bool list_large(struct np_proposal *proposal, size_t limit)
-{
-    for (uint32_t i = 0; i < np_roster.count && proposal->count < limit; i++) {
+    for (uint32_t i = 0; i < np_roster.count && proposal->count < proposal->members; i++) {
         if (!np_proposal_poll_sometimes())
             return false;
-        if (is_unmarked(np_roster.words[i])) {
+        if (np_proposal_is_unmarked(np_roster.words[i])) {
             proposal->candidates[proposal->count++] = np_roster.headers[i];
             proposal->has_large = true;
         }
@@ -323,11 +316,12 @@ static bool list_large(struct np_proposal *proposal, size_t limit)
     return true;
 }
 
-static void list_row(uint32_t row, struct np_proposal *proposal, size_t limit)
+static void list_row(uint32_t row, struct np_proposal *proposal)
 {
     const uint32_t *words = table.words + (size_t)row * NP_SIDE_ROW;
-    for (uint32_t granule = 0; granule < NP_SIDE_ROW && proposal->count < limit; granule++)
-        if (is_unmarked(words[granule]))
+    for (uint32_t granule = 0; granule < NP_SIDE_ROW && proposal->count < proposal->members;
+         granule++)
+        if (np_proposal_is_unmarked(words[granule]))
             proposal->candidates[proposal->count++] =
                 np_proposal_object_at(&np_region.pools[row], granule);
 }
@@ -340,16 +334,15 @@ enum np_proposal_result np_proposal_trace(struct np_proposal *proposal, bool (*s
         return NP_PROPOSAL_NO_MEMORY;
     if (!np_reach_from_held(rows))
         return NP_PROPOSAL_STOPPED;
-    size_t limit = proposal->members;
-    proposal->candidates = np_proposal_memory(limit, sizeof *proposal->candidates);
+    proposal->candidates = np_proposal_memory(proposal->members, sizeof *proposal->candidates);
     if (proposal->candidates == NULL)
         return NP_PROPOSAL_NO_MEMORY;
     for (uint32_t row = 0; row < rows; row++) {
-        list_row(row, proposal, limit);
+        list_row(row, proposal);
         if (!np_proposal_poll())
             return NP_PROPOSAL_STOPPED;
     }
-    if (!list_large(proposal, limit))
+    if (!list_large(proposal))
         return NP_PROPOSAL_STOPPED;
     np_perturb(concurrent_traced);
     return NP_PROPOSED;
@@ -377,9 +370,9 @@ static bool count_again(struct np_proposal *proposal)
         bool opaque;
         check_held(header);
         if (!is_member(header, &count, &opaque)) {
-            *word_of(header) = 0;
+            *np_proposal_word_of(header) = 0;
         } else {
-            *word_of(header) = count * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
+            *np_proposal_word_of(header) = count * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
             proposal->candidates[kept++] = header;
         }
         if (!np_proposal_poll_sometimes())
@@ -403,7 +396,7 @@ static bool drop_held(struct np_proposal *proposal)
 {
     size_t kept = 0;
     for (size_t i = 0; i < proposal->count; i++) {
-        if (*word_of(proposal->candidates[i]) >= NP_PROPOSAL_ONE &&
+        if (*np_proposal_word_of(proposal->candidates[i]) >= NP_PROPOSAL_ONE &&
             !np_reach_from_candidate(proposal->candidates[i]))
             return false;
         if (!np_proposal_poll_sometimes())
@@ -411,8 +404,8 @@ static bool drop_held(struct np_proposal *proposal)
     }
     for (size_t i = 0; i < proposal->count; i++) {
         struct neap_header *header = proposal->candidates[i];
-        if (*word_of(header) & NP_PROPOSAL_CANDIDATE) {
-            *word_of(header) = (uint32_t)kept * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
+        if (*np_proposal_word_of(header) & NP_PROPOSAL_CANDIDATE) {
+            *np_proposal_word_of(header) = (uint32_t)kept * NP_PROPOSAL_ONE + NP_PROPOSAL_CANDIDATE;
             proposal->candidates[kept++] = header;
         }
         if (!np_proposal_poll_sometimes())

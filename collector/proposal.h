@@ -158,6 +158,12 @@ enum {
     NP_PROPOSAL_ONE = 8   /* above: the count, or a candidate's number */
 };
 
+/* Of a member: not found to live, so far. */
+static inline bool np_proposal_is_unmarked(uint32_t word)
+{
+    return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
+}
+
 enum { NP_PROPOSAL_FIRST = 1 }; /* bit of a candidate's address */
 
 /* Memory for a pass, until np_proposal_give_back: whole pages, NULL when refused. */

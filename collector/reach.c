@@ -77,8 +77,6 @@ void np_reach_drop(void)
     reach.ring = NULL;
 }
 
-#define word_of np_proposal_word_of
-
 static uint32_t *row_words(uint32_t row)
 {
     return np_proposal_table.words + (size_t)row * NP_SIDE_ROW;
@@ -93,7 +91,7 @@ struct queue {
 
 static inline void enter(struct queue *queue, struct neap_header *header)
 {
-    __builtin_prefetch(word_of(header));
+    __builtin_prefetch(np_proposal_word_of(header));
     __builtin_prefetch(header);
     queue->targets[(queue->first + queue->count++) % AHEAD] = header;
 }
@@ -152,7 +150,7 @@ static bool mark_all_from(struct neap_header *start, struct marking marking)
             return true;
         struct neap_header *header = queue.targets[queue.first++ % AHEAD];
         queue.count--;
-        if (mark(word_of(header), marking))
+        if (mark(np_proposal_word_of(header), marking))
             visit(&queue, header, marking);
         if (!np_proposal_poll_sometimes())
             return false;
@@ -162,7 +160,8 @@ static bool mark_all_from(struct neap_header *start, struct marking marking)
 bool np_reach_from_candidate(struct neap_header *header)
 {
     reach.top = 0;
-    return !mark(word_of(header), from_candidate) || mark_all_from(header, from_candidate);
+    return !mark(np_proposal_word_of(header), from_candidate) ||
+           mark_all_from(header, from_candidate);
 }
 
 /* ---- in the order of memory ---- */
@@ -177,15 +176,10 @@ struct marker {
 
 static uint32_t nobodys_word; /* in empty places of rings */
 
-static inline bool is_unmarked(uint32_t word)
-{
-    return (word & (NP_PROPOSAL_MEMBER | NP_PROPOSAL_MARKED)) == NP_PROPOSAL_MEMBER;
-}
-
 static inline void mark_grey(struct tally *tally, uint32_t *word)
 {
     uint32_t before = read(word);
-    if (!is_unmarked(before))
+    if (!np_proposal_is_unmarked(before))
         return;
     write(word, before | NP_PROPOSAL_MARKED | NP_PROPOSAL_GREY);
     tally->grey++;
@@ -194,7 +188,7 @@ static inline void mark_grey(struct tally *tally, uint32_t *word)
 static inline void mark_near(struct marker *m, uint32_t *word)
 {
     uint32_t before = read(word);
-    if (!is_unmarked(before))
+    if (!np_proposal_is_unmarked(before))
         return;
     write(word, before | NP_PROPOSAL_MARKED);
     m->near[m->near_count++] = (uint16_t)(word - m->own);
@@ -247,7 +241,7 @@ static inline void visit_in_order(struct marker *m, const struct neap_header *he
 /* A count below 0 is a reference that moved while it was counted: it lives, like one above. */
 static inline bool is_root(uint32_t word)
 {
-    return is_unmarked(word) && word >= NP_PROPOSAL_ONE;
+    return np_proposal_is_unmarked(word) && word >= NP_PROPOSAL_ONE;
 }
 
 /* Is there anything to look at among the words of a line? roots: members whose count is not used
@@ -353,7 +347,6 @@ static void take_rows(unsigned who)
 {
     struct marker *m = &shared.markers[who];
     uint32_t first, end;
-    begin_far(m);
     do {
         first = np_fetch_add_relaxed(&shared.next, (uint32_t)ROWS_AT_ONCE); /* relaxed: a ticket */
         end = first + ROWS_AT_ONCE < shared.rows ? first + ROWS_AT_ONCE : shared.rows;
@@ -366,9 +359,10 @@ static bool pass_rows(uint32_t rows, bool roots, bool down)
     shared.roots = roots;
     shared.down = down;
     np_store_relaxed(&shared.next, 0u); /* relaxed: the offer publishes it */
-    for (unsigned who = 0; who < 2; who++)
+    for (unsigned who = 0; who < 2; who++) {
         shared.markers[who].tally = (struct tally){0};
-    begin_far(&shared.markers[0]);
+        begin_far(&shared.markers[who]);
+    }
     if (!pass_large(&shared.markers[0], roots))
         return false;
     if (rows < SHARED_ROWS)
@@ -466,7 +460,7 @@ static bool spread(void)
         if (reach.count > AHEAD)
             __builtin_prefetch(peek(AHEAD));
         struct neap_header *header = dequeue();
-        if (mark(word_of(header), from_member))
+        if (mark(np_proposal_word_of(header), from_member))
             (void)enqueue_children(header);
         if (!np_proposal_poll_sometimes())
             return false;
@@ -487,7 +481,7 @@ static bool widen(uint32_t rows, bool *ret_wide)
         return false;
     *ret_wide = reach.count >= reach.room / 2;
     while (reach.count > 0)
-        mark_grey(&reach.tally, word_of(dequeue()));
+        mark_grey(&reach.tally, np_proposal_word_of(dequeue()));
     return *ret_wide || each_grey(rows, mark_all_from_member);
 }
 
