@@ -251,7 +251,7 @@ static void large_ones_come_and_go(void)
     for (int i = 0; i < RINGS; i++)
         tables[i] = neap_new_extra(tail, (size_t)(PLACES + i) * sizeof(void *));
     grow_old();
-    (void)np_concurrent_takes();
+    ok(np_concurrent_takes(), "a cycle is asked for");
     for (int i = 0; i < 4 * RINGS; i++) {
         neap_release(tables[i % RINGS]);
         tables[i % RINGS] = neap_new_extra(tail, (size_t)(PLACES + i) * sizeof(void *));
@@ -575,7 +575,8 @@ static void nothing_that_lives(void)
 static void without_memory(void)
 {
     uint64_t before = alive();
-    for (uint64_t n = 1; n <= 8; n++) {
+    struct node *kept = ring_of_table(PLACES, 4); /* the roster wants memory too */
+    for (uint64_t n = 1; n <= 12; n++) {
         struct node *dropped = ring(RING, 1);
         grow_old();
         neap_release(dropped);
@@ -583,9 +584,11 @@ static void without_memory(void)
         run_cycle();
         np_fault_disarm();
         run_cycle();
-        if (n == 8)
-            is_alive(before, "a cycle that is refused memory becomes a stopped collection");
     }
+    is_int(whole(kept, RING, 4), RING, "what is held is whole, whatever was refused");
+    neap_release(kept);
+    run_cycle();
+    is_alive(before, "a cycle that is refused memory becomes a stopped collection");
 }
 
 int main(void)
